@@ -1,0 +1,1 @@
+"""OpenVTEP: a VXLAN tunnel endpoint in hardware, written in Amaranth."""

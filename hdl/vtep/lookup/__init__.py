@@ -1,0 +1,1 @@
+"""Lookups: the Toeplitz flow hash and exact-match tables."""

@@ -1,0 +1,1 @@
+"""The VXLAN data plane: encapsulator, decapsulator, and the pipeline that joins them."""

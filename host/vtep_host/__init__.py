@@ -1,0 +1,1 @@
+"""Control plane of the VTEP: configuration and what is derived from it."""

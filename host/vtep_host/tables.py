@@ -1,0 +1,142 @@
+"""From a configuration to what the gateware holds: words of the configuration port, addresses of counters.
+
+VNI i and tunnel i of the configuration's order get index i of their table, and with it of their counters.
+"""
+
+from collections.abc import Iterator, Mapping
+from ipaddress import IPv6Address
+from typing import Any
+
+from vtep.config import VtepParameters
+from vtep.control.counters import DECAP_REASONS, ENCAP_REASONS, PORTS, counter_map
+from vtep.control.tables import DfMode, EcnMode, Table, entry_layout, write_layout
+
+from .config import Config, Limits, Tunnel, Vtep
+
+__all__ = ["counter_names", "encode", "limits_of"]
+
+_ECN = {"copy": EcnMode.COPY, "zero": EcnMode.ZERO, "linux": EcnMode.LINUX}
+_DF = {"set": DfMode.SET, "unset": DfMode.UNSET, "inherit": DfMode.INHERIT}
+
+
+def limits_of(parameters: VtepParameters) -> Limits:
+    """Return what a build with ``parameters`` can hold."""
+    return Limits(
+        vnis=parameters.vnis,
+        tunnels=parameters.tunnels,
+        fdb_entries=parameters.fdb_entries,
+        flood_entries=parameters.flood_entries,
+        ipv6=parameters.ipv6,
+        udp_checksum=parameters.udp_checksum,
+    )
+
+
+def encode(config: Config, parameters: VtepParameters) -> list[int]:
+    """Words that bring a core from reset to ``config``, one `write_layout` beat each, in the order to be sent.
+
+    An entry is written behind those it points to, and the settings last: until the core knows its own addresses
+    it takes no tunnel traffic, so traffic starts configured.
+
+    Raises
+    ------
+    ConfigError
+        The configuration asks for more than the build has.
+    """
+    config.require(limits_of(parameters))
+    layout = write_layout(parameters)
+    words = []
+    for table, index, entry in _entries(config):
+        bits = entry_layout(table, parameters).const(entry).as_bits()
+        words.append(layout.const({"table": table, "index": index, "entry": bits}).as_bits())
+    return words
+
+
+def counter_names(config: Config, parameters: VtepParameters) -> dict[str, int]:
+    """Address of every counter that ``config`` gives a meaning, by its name in SPEC.md section 5.
+
+    Drop reasons and ports have the names of `counter_map`; a VNI's read ``vni.100.encap_frames`` (its id), a
+    tunnel's ``tunnel.leaf2.decap_bytes`` (its name).
+
+    Raises
+    ------
+    ConfigError
+        The configuration asks for more than the build has.
+    """
+    config.require(limits_of(parameters))
+    addresses = counter_map(parameters)
+    names = {name: addresses[name] for name in (*ENCAP_REASONS, *DECAP_REASONS)}
+    quantities = ("frames", "bytes")
+    names |= {f"{port}_{quantity}": addresses[f"{port}_{quantity}"] for port in PORTS for quantity in quantities}
+    owners = [(f"vni.{vni.id}", f"vni[{i}]") for i, vni in enumerate(config.vnis)]
+    owners += [(f"tunnel.{tunnel.name}", f"tunnel[{i}]") for i, tunnel in enumerate(config.tunnels)]
+    for name, place in owners:
+        for way in ("encap", "decap"):
+            for quantity in quantities:
+                names[f"{name}.{way}_{quantity}"] = addresses[f"{place}.{way}_{quantity}"]
+    return names
+
+
+def _entries(config: Config) -> Iterator[tuple[Any, int, Mapping[str, object]]]:
+    """Table (a `Table`), index and fields of each entry."""
+    index_of = {tunnel.name: i for i, tunnel in enumerate(config.tunnels)}
+    for i, tunnel in enumerate(config.tunnels):
+        yield Table.TUNNEL, i, _tunnel(tunnel)
+    flood = 0
+    for i, vni in enumerate(config.vnis):
+        first = flood
+        for name in vni.flood:
+            last = flood == first + len(vni.flood) - 1
+            yield Table.FLOOD, flood, {"tunnel": index_of[name], "last": last}
+            flood += 1
+        yield (
+            Table.VNI,
+            i,
+            {
+                "used": 1,
+                "vni": vni.id,
+                "vlan": vni.vlan,
+                "inner_vlan_discard": vni.inner_vlan == "discard",
+                "flood_used": bool(vni.flood),
+                "flood": first if vni.flood else 0,
+            },
+        )
+    for i, entry in enumerate(config.fdb):
+        fdb = {"used": 1, "vni": entry.vni, "mac": int.from_bytes(entry.mac), "tunnel": index_of[entry.tunnel]}
+        yield Table.FDB, i, fdb
+    yield Table.SETTINGS, 0, _settings(config.vtep)
+
+
+def _settings(vtep: Vtep) -> dict[str, object]:
+    return {
+        "mac": int.from_bytes(vtep.mac),
+        "ipv4": int(vtep.ipv4),
+        "ipv6": int(vtep.ipv6 or 0),
+        "ipv6_used": vtep.ipv6 is not None,
+        "udp_port": vtep.udp_port,
+        "underlay_mtu": vtep.underlay_mtu,
+        "source_port_base": vtep.source_port_base,
+        "source_port_bits": vtep.source_port_bits,
+        "reserved_strict": vtep.reserved_bits == "strict",
+        "udp_checksum_verify": vtep.udp_checksum_rx == "verify",
+        "udp6_zero_checksum": vtep.udp6_zero_checksum_rx,
+        "promiscuous": vtep.promiscuous,
+    }
+
+
+def _tunnel(tunnel: Tunnel) -> dict[str, object]:
+    return {
+        "used": 1,
+        "remote": int(tunnel.remote),
+        "remote_is_ipv6": isinstance(tunnel.remote, IPv6Address),
+        "remote_is_group": tunnel.remote.is_multicast,
+        "remote_mac": int.from_bytes(tunnel.remote_mac),
+        "vlan": tunnel.vlan,
+        "ttl": 0 if tunnel.ttl == "inherit" else tunnel.ttl,
+        "ttl_inherit": tunnel.ttl == "inherit",
+        "dscp": 0 if tunnel.dscp == "inherit" else tunnel.dscp,
+        "dscp_inherit": tunnel.dscp == "inherit",
+        "ecn": _ECN[tunnel.ecn],
+        "df": _DF[tunnel.df],
+        "udp_checksum": tunnel.udp_checksum,
+        "udp_port": tunnel.udp_port,
+    }

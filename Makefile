@@ -23,24 +23,26 @@ export VTEP_VERILATOR := $(VERILATOR)
 
 .PHONY: help demo test test-full lint verilog bench clean setup
 
+define HELP
+OpenVTEP: make TARGET [VARIABLE=VALUE ...]
+
+  demo       run a real VXLAN capture through the Verilated core and compare it with the golden model
+  test       the tests, in brief: widths 8, 64 and 512 in depth, the rest briefly
+  test-full  the tests, all in depth
+  lint       format, lint and types of the sources
+  verilog    write the core as one Verilog file
+  bench      measure rate, latency, area and clock; write tables and a plot to build/bench
+  clean      remove build/ and the caches (.venv, the set-up, stays)
+
+  ARGS="..."        more options for the target's command, e.g. make verilog ARGS="--data-width 512"
+  OUT=FILE          where verilog writes (build/verilog/vtep.v)
+  JOBS=N            test processes at once (all cores)
+  VERILATOR=NAME    a Verilator of your own, by path or by its name on PATH, instead of the pinned 5.048
+  PYTHON=NAME       the Python to set up with, 3.11 to 3.14 (python3)
+endef
+
 help:
-	@cat <<-'END'
-	OpenVTEP: make TARGET [VARIABLE=VALUE ...]
-
-	  demo       run a real VXLAN capture through the Verilated core and compare it with the golden model
-	  test       the tests, in brief: widths 8, 64 and 512 in depth, the rest briefly
-	  test-full  the tests, all in depth
-	  lint       format, lint and types of the sources
-	  verilog    write the core as one Verilog file
-	  bench      measure rate, latency, area and clock; write tables and a plot to build/bench
-	  clean      remove build/ and the caches (.venv, the set-up, stays)
-
-	  ARGS="..."        more options for the target's command, e.g. make verilog ARGS="--data-width 512"
-	  OUT=FILE          where verilog writes (build/verilog/vtep.v)
-	  JOBS=N            test processes at once (all cores)
-	  VERILATOR=NAME    a Verilator of your own, by path or by its name on PATH, instead of the pinned 5.048
-	  PYTHON=NAME       the Python to set up with, 3.11 to 3.14 (python3)
-	END
+	@$(info $(HELP)):
 
 # Nothing but its inputs makes the set-up run again.
 .venv/stamp: pyproject.toml constraints.txt scripts/setup.sh

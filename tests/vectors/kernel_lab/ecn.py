@@ -1,0 +1,48 @@
+"""Every outer ECN field with every inner one into the local end, and every inner one out of it."""
+
+from .frames import ether, ipv4, ipv6, tenant_frame, udp, vxlan
+from .lab import LOCAL_HOST_MAC, REMOTE_TENANT_MAC, Lab
+from .traffic import ping, send_frames
+
+ECN_NAMES = ("Not-ECT", "ECT(1)", "ECT(0)", "CE")
+
+
+def _outer(lab: Lab, tos: int, payload: bytes) -> bytes:
+    vtep, tunnel = lab.config["vtep"], lab.config["tunnel"][0]
+    segment = lab.segments[0]
+    pair = (tunnel["remote"], vtep["ipv4" if segment.family == 4 else "ipv6"])
+    datagram = udp(50000, 4789, payload, addresses=pair)
+    if segment.family == 4:
+        return ether(vtep["mac"], tunnel["remote_mac"], 0x0800, ipv4(*pair, datagram, tos=tos))
+    return ether(vtep["mac"], tunnel["remote_mac"], 0x86DD, ipv6(*pair, datagram, traffic_class=tos))
+
+
+def play(lab: Lab) -> None:
+    """Decapsulation first, then encapsulation."""
+    segment = lab.segments[0]
+    arriving = []
+    for version in (4, 6):
+        for outer in range(4):
+            for inner in range(4):
+                text = f"outer {ECN_NAMES[outer]}, inner {ECN_NAMES[inner]}"
+                # A DSCP on either side: it must not cross, nor be touched.
+                frame = tenant_frame(text, version=version, tos=0x28 | inner)
+                arriving.append(_outer(lab, 0x48 | outer, vxlan(segment.vni, frame)))
+    arp = ether(LOCAL_HOST_MAC, REMOTE_TENANT_MAC, 0x0806, bytes(28))
+    arriving += [_outer(lab, outer, vxlan(segment.vni, arp)) for outer in range(4)]
+    send_frames(lab.remote, "underlay", arriving)
+
+    leaving = [
+        tenant_frame(f"inner {ECN_NAMES[ecn]}", to_remote=True, version=version, tos=dscp << 2 | ecn)
+        for version in (4, 6)
+        for dscp in (0, 10, 46, 63)
+        for ecn in range(4)
+    ]
+    leaving += [
+        tenant_frame(f"TTL {ttl}", to_remote=True, version=version, ttl=ttl) for version in (4, 6) for ttl in (1, 2, 255)
+    ]
+    leaving += [tenant_frame("DF not set", to_remote=True, flags_offset=0)]
+    leaving += [ether(REMOTE_TENANT_MAC, LOCAL_HOST_MAC, 0x88B5, b"neither IPv4 nor IPv6")]
+    send_frames(lab.local, segment.device, leaving)
+    for address in (segment.remote4, segment.remote6):
+        ping(lab.local, address, count=1, tos=0xB9, ttl=33)

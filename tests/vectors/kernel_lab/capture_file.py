@@ -9,8 +9,6 @@ PCAP_NANO = 0xA1B23C4D
 LINKTYPE_ETHERNET = 1
 SNAP_LENGTH = 262144
 
-FORMATS = ("pcap", "pcap-ns", "pcapng")
-
 
 @dataclass(frozen=True)
 class Packet:
@@ -70,8 +68,9 @@ def _pcapng(packets: list[Packet]) -> bytes:
 
 def write_capture(path: Path, packets: list[Packet], form: str) -> None:
     """Write frames as ``pcap``, ``pcap-ns`` or ``pcapng``."""
-    if form == "pcapng":
-        raw = _pcapng(packets)
-    else:
-        raw = _pcap(packets, {"pcap": PCAP_MICRO, "pcap-ns": PCAP_NANO}[form])
-    path.write_bytes(raw)
+    makers = {
+        "pcap": lambda: _pcap(packets, PCAP_MICRO),
+        "pcap-ns": lambda: _pcap(packets, PCAP_NANO),
+        "pcapng": lambda: _pcapng(packets),
+    }
+    path.write_bytes(makers[form]())

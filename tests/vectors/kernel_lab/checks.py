@@ -40,7 +40,9 @@ class _Maker:
 
 
 def _ethernet(make: _Maker) -> None:
-    good = lambda text: make.packet(make.datagram(make.inner(text)))  # noqa: E731
+    def good(text: str) -> bytes:
+        return make.packet(make.datagram(make.inner(text)))
+
     make.add(good("all right"))
     make.add(good("another station's MAC"), destination="02:00:00:00:00:99")
     make.add(good("broadcast MAC"), destination="ff:ff:ff:ff:ff:ff")
@@ -60,9 +62,9 @@ def _udp_and_vxlan(make: _Maker) -> None:
     add("UDP checksum wrong", checksum=True, checksum_error=1)
     add("no UDP checksum", checksum=False)
     for length in (0, 7, 8, 15):
-        add(f"UDP length {length}", length=length, checksum=False)
+        add(f"UDP length {length}", length=length)
     whole = 8 + len(make.inner("UDP length + 1"))
-    add("UDP length + 1", length=whole + 1, checksum=False)
+    add("UDP length + 1", length=whole + 1)
     make.add(make.packet(make.datagram(make.inner("bytes behind the UDP datagram")) + b"behind"))
     make.add(make.packet(b"1234567"))
 

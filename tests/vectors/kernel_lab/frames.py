@@ -24,7 +24,9 @@ def checksum(data: bytes) -> int:
     return ~total & 0xFFFF
 
 
-def ether(destination: str, source: str, ethertype: int, payload: bytes, tags: tuple[tuple[int, int], ...] = ()) -> bytes:
+def ether(
+    destination: str, source: str, ethertype: int, payload: bytes, tags: tuple[tuple[int, int], ...] = ()
+) -> bytes:
     """Ethernet frame; ``tags`` are (TPID, TCI) from the outside in."""
     between = b"".join(struct.pack("!HH", tpid, tci) for tpid, tci in tags)
     return mac(destination) + mac(source) + between + struct.pack("!H", ethertype) + payload
@@ -124,7 +126,7 @@ def tenant_frame(
     flags_offset: int = 0x4000,
     tags: tuple[tuple[int, int], ...] = (),
 ) -> bytes:
-    """An inner frame which carries a UDP datagram with a text that says what it is there for.
+    """Make an inner frame which carries a UDP datagram with a text that says what it is there for.
 
     The addresses belong to no host of the laboratory, so no stack answers.
     """

@@ -102,8 +102,9 @@ class Lab:
         for space in (self.local, self.remote):
             for scope in ("all", "default"):
                 base = f"net/ipv6/conf/{scope}"
-                for name, value in {"addr_gen_mode": 1, "accept_dad": 0, "accept_ra": 0, "router_solicitations": 0}.items():
-                    space.sysctl(f"{base}/{name}", value)
+                space.sysctl(f"{base}/addr_gen_mode", 1)
+                for name in ("accept_dad", "accept_ra", "router_solicitations"):
+                    space.sysctl(f"{base}/{name}", 0)
             space.run("ip link set lo up")
         remote_mac = next(
             t["remote_mac"] for t in self.config["tunnel"] if not ipaddress.ip_address(t["remote"]).is_multicast

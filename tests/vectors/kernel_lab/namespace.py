@@ -4,6 +4,7 @@ import ctypes
 import os
 import signal
 import subprocess
+from pathlib import Path
 from types import TracebackType
 from typing import IO
 
@@ -74,8 +75,8 @@ class Namespace:
 
     def sysctl(self, name: str, value: str | int) -> None:
         """Write ``/proc/sys/NAME``."""
-        with self, open(f"/proc/sys/{name}", "w", encoding="ascii") as file:
-            file.write(str(value))
+        with self:
+            Path("/proc/sys", name).write_text(str(value), encoding="ascii")
 
     def close(self) -> None:
         """Let the namespace go."""

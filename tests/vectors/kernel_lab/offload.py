@@ -4,6 +4,7 @@ Without this the kernel hands packets of up to 64 KB, with half-made checksums, 
 device and to the capture on it. ``ethtool -K`` does the same; the ioctl saves the package.
 """
 
+import contextlib
 import ctypes
 import fcntl
 import socket
@@ -45,15 +46,12 @@ def offloads_off(device: str) -> None:
     """
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
         for name, (get, set_) in _SWITCHES.items():
-            try:
+            # An error: fixed for this device. What counts is the state read next.
+            with contextlib.suppress(OSError):
                 _ethtool(sock, device, set_, 0)
-            except OSError:
-                pass  # fixed for this device: what counts is the state read next
             if _ethtool(sock, device, get):
                 raise RuntimeError(f"{device}: offload {name} cannot be switched off")
-        try:
+        with contextlib.suppress(OSError):
             _ethtool(sock, device, _SET_FLAGS, 0)
-        except OSError:
-            pass
         if _ethtool(sock, device, _GET_FLAGS) & (_VLAN_FLAGS | _LARGE_RECEIVE_FLAG):
             raise RuntimeError(f"{device}: VLAN or large-receive offload cannot be switched off")

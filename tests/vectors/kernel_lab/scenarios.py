@@ -52,9 +52,11 @@ def _jumbo(lab: Lab) -> None:
 
 
 SCENARIOS = [
-    Scenario("ipv4", "pcap", "IPv4 underlay, no UDP checksum; UDP payloads of 0 to 63 bytes, so every length modulo 64", _ipv4),
+    Scenario(
+        "ipv4", "pcap", "IPv4 underlay, no UDP checksum; UDP payloads of 0 to 63 bytes: every length modulo 64", _ipv4
+    ),
     Scenario("ipv4-checksum", "pcap", "IPv4 underlay with UDP checksum, port 8472, DF not set", _short),
-    Scenario("ipv6", "pcapng", "IPv6 underlay, UDP checksum as RFC 8200 wants it; UDP payloads of 0 to 63 bytes", _ipv6),
+    Scenario("ipv6", "pcapng", "IPv6 underlay with UDP checksum; UDP payloads of 0 to 63 bytes", _ipv6),
     Scenario("ipv6-zero-checksum", "pcap-ns", "IPv6 underlay with zero UDP checksums (RFC 6935)", _short),
     Scenario(
         "vnis",
@@ -66,8 +68,16 @@ SCENARIOS = [
     Scenario("inner-vlan", "pcap", "802.1Q and 802.1ad tags inside the tunnel", tagged.play),
     Scenario("jumbo", "pcap-ns", "inner MTU 8950 over an IPv4 underlay of MTU 9000", _jumbo),
     Scenario("jumbo-ipv6", "pcap", "inner MTU 8930 over an IPv6 underlay of MTU 9000", _jumbo),
-    Scenario("ecn", "pcap", "DSCP, ECN, TTL and DF inherited; every outer ECN with every inner ECN; IPv4 underlay", ecn.play),
+    Scenario(
+        "ecn", "pcap", "DSCP, ECN, TTL and DF inherited; every outer with every inner ECN; IPv4 underlay", ecn.play
+    ),
     Scenario("ecn-ipv6", "pcap", "the same over an IPv6 underlay", ecn.play),
-    Scenario("checks", "pcap", "frames made by hand, right and wrong, for each check of decapsulation; IPv4", checks.play),
-    Scenario("checks-ipv6", "pcap", "the same for IPv6", checks.play),
+    Scenario("ecn-inner-vlan", "pcap", "the same behind VLAN tags inside the tunnel; IPv4 underlay", ecn.play_tagged),
+    Scenario(
+        "checks",
+        "pcap",
+        "frames made by hand, right and wrong, for each check of decapsulation; IPv4 underlay",
+        checks.play,
+    ),
+    Scenario("checks-ipv6", "pcap", "the same over an IPv6 underlay", checks.play),
 ]

@@ -1,0 +1,234 @@
+"""The Internet checksum (RFC 1071): the ones' complement sum over bytes of a packet, and the check of a header's.
+
+Numbers are added modulo 2**16 - 1, where a carry out of bit 15 has the weight of bit 0, so carry-save adders
+stay 16 bits wide and no carry travels before the very end. As in RFC 1071, zero comes out as 0x0000 only if all
+addends are zero, and as 0xFFFF otherwise.
+"""
+
+from typing import Any
+
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
+
+from ..config import check_data_width
+
+__all__ = ["ChecksumAccumulator", "HeaderChecksumCheck"]
+
+LEVELS_PER_STAGE = 4
+"""Carry-save adders one behind the other between two registers."""
+
+
+def _save_carry(a: Value, b: Value, c: Value) -> tuple[Value, Value]:
+    """Two numbers whose sum is that of three, modulo 2**16 - 1; they are both 0 only if all three are."""
+    return a ^ b ^ c, ((a & b) | (a & c) | (b & c)).rotate_left(1)
+
+
+def _reduce_level(rows: list[Value]) -> list[Value]:
+    """One level of carry-save adders."""
+    reduced: list[Value] = []
+    whole = len(rows) - len(rows) % 3
+    for i in range(0, whole, 3):
+        reduced += _save_carry(*rows[i : i + 3])
+    return reduced + rows[whole:]
+
+
+def _levels(rows: int) -> int:
+    """Levels of carry-save adders that bring ``rows`` numbers down to two."""
+    levels = 0
+    while rows > 2:
+        rows -= rows // 3
+        levels += 1
+    return levels
+
+
+def _stages(data_width: int) -> int:
+    """Count the registers that the words of one beat pass before they are added to those of earlier beats."""
+    return max(1, -(-_levels(max(1, data_width // 16)) // LEVELS_PER_STAGE))
+
+
+class _Sum:
+    """The part both components share: sums from the first beat up to each, as two numbers.
+
+    After `elaborate`, ``a + b`` (modulo 2**16 - 1) is the sum up to and including the beat that entered
+    ``stages`` clocks earlier, before the register that keeps it; ``end`` tells that the beat ended the sum.
+    """
+
+    def __init__(
+        self, m: Module, *, data_width: int, valid: Value, first: Value, end: Value, data: Value, mask: Value
+    ) -> None:
+        active = Signal()
+        with m.If(valid):
+            m.d.sync += active.eq((active | first) & ~end)
+
+        rows = self._words(m, data_width, valid, first, data, mask)
+        control = Cat(valid, valid & first, valid & end & (active | first))
+        for stage in range(_stages(data_width)):
+            for _ in range(LEVELS_PER_STAGE):
+                rows = _reduce_level(rows) if len(rows) > 2 else rows
+            registers: list[Value] = []
+            for i, row in enumerate(rows):
+                register = Signal(16, name=f"sum_{stage}_{i}", reset_less=True)
+                m.d.sync += register.eq(row)
+                registers.append(register)
+            rows = registers
+            delayed = Signal(3, name=f"control_{stage}")
+            m.d.sync += delayed.eq(control)
+            control = delayed
+
+        kept_a = Signal(16)
+        kept_b = Signal(16)
+        start = control[1]
+        rows += [kept_a & ~start.replicate(16), kept_b & ~start.replicate(16)]
+        while len(rows) > 2:
+            rows = _reduce_level(rows)
+        self.a, self.b = rows
+        self.end = control[2]
+        with m.If(control[0]):
+            m.d.sync += [kept_a.eq(self.a), kept_b.eq(self.b)]
+
+    @staticmethod
+    def _words(m: Module, data_width: int, valid: Value, first: Value, data: Value, mask: Value) -> list[Value]:
+        """Form the 16-bit words of one beat, the first byte of each in the high half."""
+        kept = [data.word_select(lane, 8) & mask.bit_select(lane, 1).replicate(8) for lane in range(data_width // 8)]
+        if data_width > 8:
+            return [Cat(low, high) for high, low in zip(kept[0::2], kept[1::2], strict=True)]
+        odd = Signal()
+        with m.If(valid):
+            m.d.sync += odd.eq(first | ~odd)
+        low = odd & ~first
+        return [Mux(low, kept[0], Cat(Const(0, 8), kept[0]))]
+
+
+class ChecksumAccumulator(wiring.Component):
+    """Ones' complement sum over chosen bytes of a packet.
+
+    Byte lane 0 is the first byte on the wire. The packet's bytes of even number, counted from its first beat, are
+    the high halves of the 16-bit words; a byte that is masked out counts as zero and keeps its place.
+
+    Parameters
+    ----------
+    data_width : int
+        8, 16, 32, 64, 128, 256 or 512.
+
+    Attributes
+    ----------
+    valid : Signal(), in
+        The other inputs hold a beat. There may be any number of clocks without one inside a packet, and none
+        between packets.
+    first, last : Signal(), in
+        The beat begins, ends the packet. Beats between a last and the next first are ignored.
+    data : Signal(data_width), in
+    mask : Signal(data_width // 8), in
+        The bytes to be added.
+    done : Signal(), out
+        High for one clock, ``latency`` clocks after a beat with ``valid & last``.
+    sum : Signal(16), out
+        The sum (not complemented), valid with ``done``. 0 only if all bytes are zero.
+    latency : int
+        3 clocks up to 128 bits, 4 at 256 and 512 bits. One beat per clock.
+
+    Reset forgets the packet.
+    """
+
+    def __init__(self, data_width: int) -> None:
+        self.data_width = check_data_width(data_width)
+        self.latency = _stages(data_width) + 2
+        super().__init__(
+            {
+                "valid": In(1),
+                "first": In(1),
+                "last": In(1),
+                "data": In(data_width),
+                "mask": In(data_width // 8),
+                "done": Out(1),
+                "sum": Out(16),
+            }
+        )
+
+    def elaborate(self, platform: Any) -> Module:
+        m = Module()
+        total = _Sum(
+            m,
+            data_width=self.data_width,
+            valid=self.valid,
+            first=self.first,
+            end=self.last,
+            data=self.data,
+            mask=self.mask,
+        )
+        a = Signal(16, reset_less=True)
+        b = Signal(16, reset_less=True)
+        end = Signal()
+        m.d.sync += [a.eq(total.a), b.eq(total.b), end.eq(total.end)]
+
+        # Both outcomes of the end-around carry at once, so that only one carry chain is passed.
+        plain = Signal(17)
+        carried = Signal(16)
+        m.d.comb += [plain.eq(a + b), carried.eq(a + b + 1)]
+        m.d.sync += [self.sum.eq(Mux(plain[16], carried, plain[:16])), self.done.eq(end)]
+        return m
+
+
+class HeaderChecksumCheck(wiring.Component):
+    """Whether the ones' complement sum over chosen bytes of a packet is 0xFFFF, as that of an intact IPv4 header is.
+
+    Bytes and words are those of `ChecksumAccumulator`. There is no adder with a carry chain: two numbers add
+    up to a multiple of 2**16 - 1 other than zero just when each is the other's complement, or both are 0xFFFF.
+
+    Parameters
+    ----------
+    data_width : int
+        8, 16, 32, 64, 128, 256 or 512.
+
+    Attributes
+    ----------
+    valid : Signal(), in
+        The other inputs hold a beat. There may be any number of clocks without one inside a packet, and none
+        between packets.
+    first : Signal(), in
+        The beat begins the packet.
+    end : Signal(), in
+        The beat holds the last byte to be added. The packet's beats after it are ignored.
+    data : Signal(data_width), in
+    mask : Signal(data_width // 8), in
+        The bytes to be added.
+    done : Signal(), out
+        High for one clock, ``latency`` clocks after a beat with ``valid & end``.
+    ok : Signal(), out
+        The sum is 0xFFFF; valid with ``done``.
+    latency : int
+        2 clocks up to 128 bits, 3 at 256 and 512 bits. One beat per clock.
+
+    Reset forgets the packet.
+    """
+
+    def __init__(self, data_width: int) -> None:
+        self.data_width = check_data_width(data_width)
+        self.latency = _stages(data_width) + 1
+        super().__init__(
+            {
+                "valid": In(1),
+                "first": In(1),
+                "end": In(1),
+                "data": In(data_width),
+                "mask": In(data_width // 8),
+                "done": Out(1),
+                "ok": Out(1),
+            }
+        )
+
+    def elaborate(self, platform: Any) -> Module:
+        m = Module()
+        total = _Sum(
+            m,
+            data_width=self.data_width,
+            valid=self.valid,
+            first=self.first,
+            end=self.end,
+            data=self.data,
+            mask=self.mask,
+        )
+        complements = (total.a ^ total.b).all()
+        m.d.sync += [self.ok.eq(complements | (total.a & total.b).all()), self.done.eq(total.end)]
+        return m

@@ -1,6 +1,6 @@
 """Every outer ECN field with every inner one into the local end, and every inner one out of it."""
 
-from .frames import ether, ipv4, ipv6, tenant_frame, udp, vxlan
+from .frames import arp_request, ether, ipv4, ipv6, tenant_frame, udp, vxlan
 from .lab import LOCAL_HOST_MAC, REMOTE_TENANT_MAC, Lab
 from .traffic import ping, send_frames
 
@@ -53,7 +53,8 @@ def play(lab: Lab) -> None:
     """Decapsulation first, then encapsulation."""
     segment = lab.segments[0]
     arriving = _arriving(lab, 4, ()) + _arriving(lab, 6, ())
-    arp = ether(LOCAL_HOST_MAC, REMOTE_TENANT_MAC, 0x0806, bytes(28))
+    question = arp_request(REMOTE_TENANT_MAC, "198.18.0.66", "198.18.0.77")
+    arp = ether(LOCAL_HOST_MAC, REMOTE_TENANT_MAC, 0x0806, question)
     arriving += [_outer(lab, outer, vxlan(segment.vni, arp)) for outer in range(4)]
     send_frames(lab.remote, "underlay", arriving)
 

@@ -32,6 +32,12 @@ def ether(
     return mac(destination) + mac(source) + between + struct.pack("!H", ethertype) + payload
 
 
+def arp_request(sender_mac: str, sender: str, target: str) -> bytes:
+    """Body of an ARP request for IPv4 over Ethernet."""
+    ends = mac(sender_mac) + ipaddress.IPv4Address(sender).packed + bytes(6) + ipaddress.IPv4Address(target).packed
+    return struct.pack("!HHBBH", 1, 0x0800, 6, 4, 1) + ends
+
+
 def ipv4(
     source: str,
     destination: str,

@@ -1,6 +1,6 @@
 """Frames with VLAN tags inside the tunnel, both ways."""
 
-from .frames import ether, ipv4, tenant_frame, udp
+from .frames import arp_request, ether, ipv4, tenant_frame, udp
 from .lab import LOCAL_HOST_MAC, REMOTE_TENANT_MAC, Lab
 from .traffic import ping, send_frames
 
@@ -26,7 +26,7 @@ def _frames(*, to_remote: bool) -> list[bytes]:
     frames = []
     for text, stack in STACKS:
         frames += [tenant_frame(text, to_remote=to_remote, version=version, tags=stack) for version in (4, 6)]
-        frames.append(ether(*ends, 0x0806, bytes(28), stack))
+        frames.append(ether(*ends, 0x0806, arp_request(ends[1], *pair), stack))
         datagram = udp(1024, 2048, bytes(1400), addresses=pair)
         frames.append(ether(*ends, 0x0800, ipv4(*pair, datagram), stack))
     # The TPID ends the frame: there is no tag, for no EtherType stands behind it.

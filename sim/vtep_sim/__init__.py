@@ -1,0 +1,1 @@
+"""Simulation of the VTEP core: golden model, drivers, Verilated runner and benches."""

@@ -1,0 +1,562 @@
+// Clocks the Verilated core and moves frames through its AXI4-Stream ports, as a shared library for ctypes.
+//
+// A clock has two evaluations: with clk low, after the inputs changed, so that combinational outputs settle and the
+// handshakes can be sampled; and the rising edge. The queues live here, so that a batch of any number of clocks
+// costs one call. Everything that goes wrong is an error code and a message, never an exit.
+
+#include <cstdarg>
+#include <cstdint>
+#include <cstdio>
+#include <cstring>
+#include <memory>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+#include "Vvtep.h"
+#include "verilated.h"
+#if VM_TRACE
+#include "verilated_fst_c.h"
+#endif
+
+#define EXPORT extern "C" __attribute__((visibility("default")))
+
+// Verilator's own errors (a loop that does not settle, for one) would end the process.
+void vl_fatal(const char *file, int line, const char *, const char *message) {
+    throw std::runtime_error(std::string("Verilator: ") + file + ":" + std::to_string(line) + ": " + message);
+}
+
+namespace {
+
+constexpr unsigned lanes = VTEP_DATA_WIDTH / 8;
+constexpr unsigned ports = 3;
+const char *const port_names[ports] = {"tenant", "underlay", "host"};
+// No frame is longer inside the core (lengths are 14 bits), so a longer one out of it never ends.
+constexpr uint32_t longest_output = 1u << 17;
+// Clocks without a beat, the core idle, after which a batch is over; pending counter updates have arrived by then.
+constexpr unsigned settle_clocks = 16;
+
+enum Status { done = 0, out_of_clocks = 1, wants_input = 2, failed = 3 };
+
+struct Descriptor {
+    uint32_t length;
+    uint16_t user;
+};
+
+struct Record {  // mirrored in library.py
+    uint64_t first;
+    uint64_t last;
+    uint32_t length;
+    uint32_t error;
+};
+
+struct Statistics {  // mirrored in library.py
+    uint64_t beats;
+    uint64_t waits;  // valid without ready
+};
+
+class Random {  // xorshift64
+  public:
+    void seed(uint64_t value) { state_ = value * 2 + 1; }
+    uint32_t below_65536() {
+        state_ ^= state_ << 13;
+        state_ ^= state_ >> 7;
+        state_ ^= state_ << 17;
+        return (state_ >> 20) & 0xFFFF;
+    }
+
+  private:
+    uint64_t state_ = 1;
+};
+
+struct Pacing {
+    uint32_t probability = 0;  // of a clock without valid (source) or ready (sink), in 1/65536
+    uint32_t gap = 0;          // clocks without valid behind each frame (source only)
+    uint64_t hold = 0;         // no valid / no ready before this clock
+    Random random;
+};
+
+inline uint64_t lane_mask(unsigned count) { return count >= 64 ? ~uint64_t{0} : (uint64_t{1} << count) - 1; }
+
+template <class T> inline void store(T &port, const uint8_t *bytes, unsigned count) {
+    // Verilator keeps values as little-endian words, as this host does: byte 0 is lane 0.
+    std::memcpy(static_cast<void *>(&port), bytes, count < sizeof(T) ? count : sizeof(T));
+}
+
+struct Source {
+    std::vector<uint8_t> bytes;
+    std::vector<Descriptor> frames;
+    size_t frame = 0;   // the one under way or next
+    size_t byte = 0;    // of the beat on the port, or the next
+    uint32_t offset = 0;  // the same within the frame
+    uint32_t beat = 0;  // bytes of the beat on the port
+    uint64_t first = 0;
+    uint64_t not_before = 0;
+    bool valid = false;
+    std::vector<Record> records;
+    Statistics statistics{};
+    Pacing pacing;
+
+    bool empty() const { return frame == frames.size(); }
+
+    void push(const uint8_t *data, const uint32_t *lengths, const uint16_t *users, size_t count) {
+        if (frame > 0) {  // drop what has gone in
+            bytes.erase(bytes.begin(), bytes.begin() + (byte - offset));
+            byte = offset;
+            frames.erase(frames.begin(), frames.begin() + frame);
+            frame = 0;
+        }
+        size_t total = 0;
+        for (size_t i = 0; i < count; ++i) {
+            frames.push_back({lengths[i], users[i]});
+            total += lengths[i];
+        }
+        bytes.insert(bytes.end(), data, data + total);
+    }
+};
+
+struct Sink {
+    std::vector<uint8_t> bytes;
+    std::vector<Record> records;
+    uint32_t length = 0;  // of the frame under way
+    uint64_t first = 0;
+    bool ready = false;
+    bool stalled = false;  // the beat was offered and not taken in the clock before
+    std::vector<uint8_t> held;
+    Statistics statistics{};
+    Pacing pacing;
+};
+
+class Harness {
+  public:
+    Harness(const char *waves, uint64_t period) : period_(period) {
+#if VM_TRACE
+        context_.traceEverOn(true);
+#endif
+        top_ = std::make_unique<Vvtep>(&context_, "TOP");
+#if VM_TRACE
+        if (waves) {
+            trace_ = std::make_unique<VerilatedFstC>();
+            top_->trace(trace_.get(), 99);
+            trace_->set_time_unit("1ns");
+            trace_->set_time_resolution("1ps");
+            trace_->open(waves);
+            if (!trace_->isOpen()) throw std::runtime_error(std::string("cannot write the waveform ") + waves);
+        }
+#else
+        (void)waves;
+#endif
+        reset();
+    }
+
+    ~Harness() {
+#if VM_TRACE
+        if (trace_) trace_->close();
+#endif
+        top_->final();
+    }
+
+    // Frames under way are forgotten, on both sides of the ports.
+    void reset() {
+        for (unsigned p = 0; p < ports; ++p) {
+            Pacing source_pacing = sources_[p].pacing, sink_pacing = sinks_[p].pacing;
+            sources_[p] = Source();
+            sinks_[p] = Sink();
+            sources_[p].pacing = source_pacing;
+            sinks_[p].pacing = sink_pacing;
+        }
+        words_.clear();
+        word_ = 0;
+        questions_.clear();
+        question_ = answers_due_ = 0;
+        answers_.clear();
+        top_->s_axis_tenant_tvalid = top_->s_axis_underlay_tvalid = top_->s_axis_host_tvalid = 0;
+        top_->m_axis_tenant_tready = top_->m_axis_underlay_tready = top_->m_axis_host_tready = 0;
+        top_->s_axis_config_tvalid = top_->s_axis_counter_tvalid = top_->m_axis_counter_tready = 0;
+        top_->rst = 1;
+        for (int i = 0; i < 4; ++i) {
+            low();
+            high();
+        }
+        top_->rst = 0;
+        error_.clear();
+    }
+
+    int run(uint64_t clocks, unsigned more, uint64_t watchdog);
+
+    Source &source(unsigned port) { return sources_[port]; }
+    Sink &sink(unsigned port) { return sinks_[port]; }
+    uint64_t clock() const { return clock_; }
+    const char *error() const { return error_.c_str(); }
+    std::vector<uint64_t> &answers() { return answers_; }
+
+    void configure(const uint8_t *words, size_t word_bytes, size_t count) {
+        words_.erase(words_.begin(), words_.begin() + word_ * word_bytes_);
+        word_ = 0;
+        word_bytes_ = word_bytes;
+        words_.insert(words_.end(), words, words + word_bytes * count);
+    }
+
+    void ask(const uint16_t *addresses, size_t count) {
+        questions_.erase(questions_.begin(), questions_.begin() + question_);
+        question_ = 0;
+        questions_.insert(questions_.end(), addresses, addresses + count);
+    }
+
+  private:
+    void low() {
+        top_->clk = 0;
+        top_->eval();
+#if VM_TRACE
+        if (trace_) trace_->dump(clock_ * period_);
+#endif
+    }
+
+    void high() {
+        top_->clk = 1;
+        top_->eval();
+#if VM_TRACE
+        if (trace_) trace_->dump(clock_ * period_ + period_ / 2);
+#endif
+        ++clock_;
+    }
+
+    int fail(const char *format, ...) __attribute__((format(printf, 2, 3))) {
+        char text[1024];
+        va_list arguments;
+        va_start(arguments, format);
+        std::vsnprintf(text, sizeof text, format, arguments);
+        va_end(arguments);
+        error_ = text;
+        return failed;
+    }
+
+    template <class Data, class Keep, class Valid, class Last, class User>
+    void drive(unsigned p, Data &data, Keep &keep, Valid &valid, Last &last, User &user);
+    template <class Ready> void drive_ready(unsigned p, Ready &ready);
+    void taken(unsigned p);
+    template <class Data, class Keep>
+    bool receive(unsigned p, const Data &data, Keep keep, bool valid, bool last, bool user);
+    std::string stuck() const;
+
+    VerilatedContext context_;
+    std::unique_ptr<Vvtep> top_;
+#if VM_TRACE
+    std::unique_ptr<VerilatedFstC> trace_;
+#endif
+    Source sources_[ports];
+    Sink sinks_[ports];
+    std::vector<uint8_t> words_;
+    size_t word_ = 0, word_bytes_ = 1;
+    std::vector<uint16_t> questions_;
+    size_t question_ = 0;
+    uint64_t answers_due_ = 0;
+    std::vector<uint64_t> answers_;
+    uint64_t clock_ = 0;
+    const uint64_t period_;  // of the waveform's clock, in ps
+    std::string error_;
+};
+
+// Put the next beat on a source port, unless the present one still waits.
+template <class Data, class Keep, class Valid, class Last, class User>
+inline void Harness::drive(unsigned p, Data &data, Keep &keep, Valid &valid, Last &last, User &user) {
+    Source &source = sources_[p];
+    if (source.valid) return;
+    if (source.empty()) {
+        valid = 0;
+        return;
+    }
+    Pacing &pacing = source.pacing;
+    if (clock_ < source.not_before || clock_ < pacing.hold ||
+        (pacing.probability && pacing.random.below_65536() < pacing.probability)) {
+        valid = 0;
+        return;
+    }
+    const Descriptor &frame = source.frames[source.frame];
+    const uint32_t left = frame.length - source.offset;
+    const bool final = left <= lanes;
+    source.beat = final ? left : lanes;
+    store(data, &source.bytes[source.byte], source.beat);
+    keep = lane_mask(source.beat);
+    last = final;
+    user = (source.offset == 0 ? frame.user & 0x7FFE : 0) | (final ? frame.user & 1 : 0);
+    valid = 1;
+    source.valid = true;
+}
+
+inline void Harness::taken(unsigned p) {
+    Source &source = sources_[p];
+    const Descriptor &frame = source.frames[source.frame];
+    if (source.offset == 0) source.first = clock_;
+    source.valid = false;
+    source.offset += source.beat;
+    source.byte += source.beat;
+    ++source.statistics.beats;
+    if (source.offset == frame.length) {
+        source.records.push_back({source.first, clock_, frame.length, frame.user & 1u});
+        source.offset = 0;
+        ++source.frame;
+        if (source.pacing.gap) source.not_before = clock_ + 1 + source.pacing.gap;
+    }
+}
+
+template <class Ready> inline void Harness::drive_ready(unsigned p, Ready &ready) {
+    Sink &sink = sinks_[p];
+    Pacing &pacing = sink.pacing;
+    sink.ready =
+        clock_ >= pacing.hold && !(pacing.probability && pacing.random.below_65536() < pacing.probability);
+    ready = sink.ready;
+}
+
+// Look at a sink port; false: the core broke the rules of AXI4-Stream, `error_` says how.
+template <class Data, class Keep>
+inline bool Harness::receive(unsigned p, const Data &data, Keep keep, bool valid, bool last, bool user) {
+    Sink &sink = sinks_[p];
+    if (!valid) {
+        if (sink.stalled) {
+            fail("m_axis_%s: tvalid fell at clock %llu before tready took the beat", port_names[p],
+                 (unsigned long long)clock_);
+            return false;
+        }
+        return true;
+    }
+    const unsigned count = __builtin_popcountll(keep);
+    if (count == 0 || keep != lane_mask(count) || (count != lanes && !last)) {
+        fail("m_axis_%s: tkeep %#llx with tlast %d at clock %llu: only a last beat may be partly filled, from lane 0 on",
+             port_names[p], (unsigned long long)keep, last, (unsigned long long)clock_);
+        return false;
+    }
+    const uint8_t *bytes = reinterpret_cast<const uint8_t *>(&data);
+    if (sink.stalled || !sink.ready) {
+        uint8_t image[lanes + 2];
+        std::memcpy(image, bytes, count);
+        std::memset(image + count, 0, lanes - count);
+        image[lanes] = count | (last ? 0x80 : 0);
+        image[lanes + 1] = last && user;
+        if (sink.stalled && std::memcmp(image, sink.held.data(), sizeof image) != 0) {
+            fail("m_axis_%s: the beat changed at clock %llu while it waited for tready", port_names[p],
+                 (unsigned long long)clock_);
+            return false;
+        }
+        sink.held.assign(image, image + sizeof image);
+    }
+    sink.stalled = !sink.ready;
+    if (!sink.ready) {
+        ++sink.statistics.waits;
+        return true;
+    }
+    if (sink.length == 0) sink.first = clock_;
+    sink.bytes.insert(sink.bytes.end(), bytes, bytes + count);
+    sink.length += count;
+    ++sink.statistics.beats;
+    if (last) {
+        sink.records.push_back({sink.first, clock_, sink.length, user});
+        sink.length = 0;
+    } else if (sink.length > longest_output) {
+        fail("m_axis_%s: a frame of more than %u bytes without tlast at clock %llu", port_names[p], longest_output,
+             (unsigned long long)clock_);
+        return false;
+    }
+    return true;
+}
+
+std::string Harness::stuck() const {
+    std::string text;
+    const bool readies[ports] = {!!top_->s_axis_tenant_tready, !!top_->s_axis_underlay_tready,
+                                 !!top_->s_axis_host_tready};
+    const bool valids[ports] = {!!top_->m_axis_tenant_tvalid, !!top_->m_axis_underlay_tvalid,
+                                !!top_->m_axis_host_tvalid};
+    for (unsigned p = 0; p < ports; ++p) {
+        const Source &source = sources_[p];
+        text += std::string("; s_axis_") + port_names[p] + " tvalid " + (source.valid ? "1" : "0") + " tready " +
+                (readies[p] ? "1" : "0") + ", " + std::to_string(source.frames.size() - source.frame) +
+                " frames left";
+        if (source.offset) text += ", inside a frame";
+    }
+    for (unsigned p = 0; p < ports; ++p) {
+        text += std::string("; m_axis_") + port_names[p] + " tvalid " + (valids[p] ? "1" : "0") + " tready " +
+                (sinks_[p].ready ? "1" : "0");
+        if (sinks_[p].length) text += ", inside a frame";
+    }
+    return text + "; idle " + (top_->idle ? "1" : "0");
+}
+
+#define DRIVE(p, name)                                                                                             \
+    drive(p, top.s_axis_##name##_tdata, top.s_axis_##name##_tkeep, top.s_axis_##name##_tvalid,                     \
+          top.s_axis_##name##_tlast, top.s_axis_##name##_tuser);                                                   \
+    drive_ready(p, top.m_axis_##name##_tready)
+
+#define EXCHANGE(p, name)                                                                                          \
+    if (sources_[p].valid) {                                                                                       \
+        if (top.s_axis_##name##_tready) {                                                                          \
+            taken(p);                                                                                              \
+            moved = true;                                                                                          \
+        } else {                                                                                                   \
+            ++sources_[p].statistics.waits;                                                                        \
+        }                                                                                                          \
+    }                                                                                                              \
+    if (top.m_axis_##name##_tvalid || sinks_[p].stalled) {                                                         \
+        if (!receive(p, top.m_axis_##name##_tdata, top.m_axis_##name##_tkeep, top.m_axis_##name##_tvalid,          \
+                     top.m_axis_##name##_tlast, top.m_axis_##name##_tuser))                                        \
+            return failed;                                                                                         \
+        moved = moved || sinks_[p].ready;                                                                          \
+        offered = true;                                                                                            \
+    }
+
+// Run until everything that was queued has passed and the core is idle, or `clocks` are over, or a source of the
+// mask `more` has run dry (the simulation then stands between two clocks, so the next push leaves no gap).
+int Harness::run(uint64_t clocks, unsigned more, uint64_t watchdog) {
+    Vvtep &top = *top_;
+    const uint64_t end = clock_ + clocks;
+    uint64_t quiet = 0;   // clocks without a beat on any port
+    unsigned settled = 0;
+    while (clock_ < end) {
+        for (unsigned p = 0; p < ports; ++p) {
+            if ((more >> p & 1) && sources_[p].empty()) return wants_input;
+        }
+        DRIVE(0, tenant);
+        DRIVE(1, underlay);
+        DRIVE(2, host);
+        const bool word = word_ * word_bytes_ < words_.size();
+        if (word) store(top.s_axis_config_tdata, &words_[word_ * word_bytes_], word_bytes_);
+        top.s_axis_config_tvalid = word;
+        const bool question = question_ < questions_.size();
+        if (question) top.s_axis_counter_tdata = questions_[question_];
+        top.s_axis_counter_tvalid = question;
+        top.m_axis_counter_tready = 1;
+        low();
+
+        bool moved = false, offered = false;
+        EXCHANGE(0, tenant)
+        EXCHANGE(1, underlay)
+        EXCHANGE(2, host)
+        if (word && top.s_axis_config_tready) {
+            ++word_;
+            moved = true;
+        }
+        if (question && top.s_axis_counter_tready) {
+            ++question_;
+            ++answers_due_;
+            moved = true;
+        }
+        if (top.m_axis_counter_tvalid) {
+            if (answers_due_ == 0) return fail("m_axis_counter: a value nobody asked for at clock %llu", (unsigned long long)clock_);
+            --answers_due_;
+            answers_.push_back(top.m_axis_counter_tdata);
+            moved = true;
+        }
+        const bool empty = sources_[0].empty() && sources_[1].empty() && sources_[2].empty() && !word && !question &&
+                           answers_due_ == 0;
+        const bool still = top.idle && empty && !moved && !offered;
+        high();
+
+        settled = still ? settled + 1 : 0;
+        if (settled == settle_clocks) {
+            for (unsigned p = 0; p < ports; ++p) {
+                if (sinks_[p].length) return fail("the core is idle in the middle of a frame on m_axis_%s", port_names[p]);
+            }
+            return done;
+        }
+        quiet = moved || still ? 0 : quiet + 1;
+        if (quiet == watchdog) {
+            return fail("no beat on any port for %llu clocks up to clock %llu%s", (unsigned long long)watchdog,
+                        (unsigned long long)clock_, stuck().c_str());
+        }
+    }
+    return out_of_clocks;
+}
+
+thread_local std::string last_error;
+
+template <class Action> int guarded(Action action) {
+    try {
+        return action();
+    } catch (const std::exception &problem) {
+        last_error = problem.what();
+        return -1;
+    }
+}
+
+}  // namespace
+
+EXPORT const char *vtep_last_error() { return last_error.c_str(); }
+
+EXPORT Harness *vtep_open(const char *waves, uint64_t period) {
+    Harness *harness = nullptr;
+    guarded([&] {
+        harness = new Harness(waves, period);
+        return 0;
+    });
+    return harness;
+}
+
+EXPORT void vtep_close(Harness *harness) { delete harness; }
+
+EXPORT int vtep_reset(Harness *harness) {
+    return guarded([&] { return harness->reset(), 0; });
+}
+
+EXPORT void vtep_pace(Harness *harness, int sink, unsigned port, uint32_t probability, uint32_t gap, uint64_t hold,
+                      uint64_t seed) {
+    Pacing &pacing = sink ? harness->sink(port).pacing : harness->source(port).pacing;
+    pacing.probability = probability;
+    pacing.gap = gap;
+    pacing.hold = hold;
+    pacing.random.seed(seed);
+}
+
+EXPORT void vtep_push(Harness *harness, unsigned port, const uint8_t *data, const uint32_t *lengths,
+                      const uint16_t *users, uint64_t count) {
+    harness->source(port).push(data, lengths, users, count);
+}
+
+EXPORT void vtep_configure(Harness *harness, const uint8_t *words, uint64_t word_bytes, uint64_t count) {
+    harness->configure(words, word_bytes, count);
+}
+
+EXPORT void vtep_ask(Harness *harness, const uint16_t *addresses, uint64_t count) { harness->ask(addresses, count); }
+
+EXPORT int vtep_run(Harness *harness, uint64_t clocks, unsigned more, uint64_t watchdog) {
+    return guarded([&] { return harness->run(clocks, more, watchdog); });
+}
+
+EXPORT const char *vtep_error(Harness *harness) { return harness->error(); }
+
+EXPORT uint64_t vtep_clock(Harness *harness) { return harness->clock(); }
+
+EXPORT uint64_t vtep_answers(Harness *harness, const uint64_t **values) {
+    *values = harness->answers().data();
+    return harness->answers().size();
+}
+
+EXPORT void vtep_forget_answers(Harness *harness) { harness->answers().clear(); }
+
+EXPORT uint64_t vtep_inputs(Harness *harness, unsigned port, const Record **records) {
+    *records = harness->source(port).records.data();
+    return harness->source(port).records.size();
+}
+
+EXPORT uint64_t vtep_outputs(Harness *harness, unsigned port, const Record **records, const uint8_t **bytes,
+                             uint64_t *size) {
+    Sink &sink = harness->sink(port);
+    *records = sink.records.data();
+    *bytes = sink.bytes.data();
+    *size = sink.bytes.size() - sink.length;  // without the frame under way
+    return sink.records.size();
+}
+
+// Forget the records and the bytes of the complete frames of a port.
+EXPORT void vtep_forget(Harness *harness, unsigned port) {
+    harness->source(port).records.clear();
+    Sink &sink = harness->sink(port);
+    sink.records.clear();
+    sink.bytes.erase(sink.bytes.begin(), sink.bytes.end() - sink.length);
+}
+
+EXPORT void vtep_statistics(Harness *harness, int sink, unsigned port, Statistics *statistics) {
+    *statistics = sink ? harness->sink(port).statistics : harness->source(port).statistics;
+}
+
+EXPORT unsigned vtep_data_width() { return VTEP_DATA_WIDTH; }
+EXPORT unsigned vtep_traces() { return VM_TRACE; }
+EXPORT unsigned vtep_config_bytes() { return sizeof(Vvtep::s_axis_config_tdata); }

@@ -1,0 +1,377 @@
+"""Runs frames through the Verilated core in batches."""
+
+import ctypes
+import struct
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from ctypes import POINTER, byref, c_uint8, c_uint16, c_uint32, c_uint64
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+from typing import NamedTuple, Protocol, Self
+
+from vtep.config import VtepParameters
+from vtep.control.counters import counter_map
+from vtep.control.tables import write_layout
+from vtep_host.config import Config
+from vtep_host.tables import counter_names, encode
+
+from .build import build_model, cached_verilog
+from .library import DONE, FAILED, Library, Record, Statistics
+
+__all__ = ["PORTS", "OutputFrame", "PortStatistics", "Result", "SimulationError", "Simulator", "Span"]
+
+PORTS = ("tenant", "underlay", "host")
+MAX_CLAIMED_LENGTH = (1 << 14) - 1
+"""Longest length that fits the tenant input's tuser."""
+
+BATCH_FRAMES = 4096
+BATCH_BYTES = 1 << 20
+SLICE_CLOCKS = 200_000
+"""Clocks of one call into the library: some tenths of a second, after which Ctrl-C and the progress get their turn."""
+
+
+class SimulationError(Exception):
+    """The simulated core hung or broke the rules of a port; the message says where."""
+
+
+class FrameLike(Protocol):
+    """What the simulator takes for a frame: its bytes without FCS, and the MAC's error mark."""
+
+    @property
+    def data(self) -> bytes: ...
+    @property
+    def error(self) -> bool: ...
+
+
+class OutputFrame(NamedTuple):
+    """A frame that left the core, with the clocks in which its first and its last beat left."""
+
+    data: bytes
+    error: bool
+    first: int
+    last: int
+
+
+class Span(NamedTuple):
+    """Clocks in which the first and the last beat of an input frame were taken."""
+
+    first: int
+    last: int
+
+
+class PortStatistics(NamedTuple):
+    """Beats that passed a port since the simulator began, and clocks with tvalid but without tready."""
+
+    beats: int
+    waits: int
+
+
+@dataclass
+class Result:
+    """What one `Simulator.run` gave: frames per output port in order, and when the input frames went in.
+
+    ``first_clock .. last_clock`` are the clocks of the run; clocks count from the start of the simulator.
+    """
+
+    first_clock: int
+    last_clock: int = 0
+    tenant: list[OutputFrame] = field(default_factory=list)
+    underlay: list[OutputFrame] = field(default_factory=list)
+    host: list[OutputFrame] = field(default_factory=list)
+    inputs: dict[str, list[Span]] = field(default_factory=lambda: {port: [] for port in PORTS})
+
+    @property
+    def clocks(self) -> int:
+        return self.last_clock - self.first_clock
+
+    @property
+    def busy_clocks(self) -> int:
+        """Clocks from the first beat taken to the last beat sent, both included; 0 without any."""
+        spans = [*(span for spans in self.inputs.values() for span in (spans[:1] + spans[-1:]))]
+        for port in PORTS:
+            frames = self.frames(port)
+            spans += [Span(frame.first, frame.last) for frame in frames[:1] + frames[-1:]]
+        if not spans:
+            return 0
+        return max(span.last for span in spans) - min(span.first for span in spans) + 1
+
+    def frames(self, port: str) -> list[OutputFrame]:
+        """Frames that left ``port``."""
+        frames: list[OutputFrame] = getattr(self, port)
+        return frames
+
+
+class Simulator:
+    """A Verilated core, out of reset, its state kept from call to call.
+
+    The model of a parameter set is built on first use, which takes from half a minute to a few minutes, and then
+    taken from a cache. Use it as a context manager, or `close` it, so that a waveform is complete.
+
+    Parameters
+    ----------
+    parameters : VtepParameters
+        What to build.
+    waves : Path or None
+        FST file to write, with the clock at ``clock_mhz``. Needs a model of its own, a slower one.
+    clock_mhz : float
+        The core's clock: scale of the waveform's time axis.
+    watchdog : int
+        Clocks without a beat on any port, work left, after which the core counts as hung.
+    message : callable or None
+        Told about a build; by default nobody is.
+    verilog : str or None
+        Verilog text of a module ``vtep`` with the ports of the core, instead of what ``parameters`` give.
+
+    Raises
+    ------
+    BuildError
+        The model cannot be built.
+    """
+
+    def __init__(
+        self,
+        parameters: VtepParameters,
+        *,
+        waves: Path | None = None,
+        clock_mhz: float = 156.25,
+        watchdog: int = 100_000,
+        message: Callable[[str], None] | None = None,
+        verilog: str | None = None,
+    ) -> None:
+        self._handle: int | None = None
+        self.parameters = parameters
+        self.watchdog = watchdog
+        self.config: Config | None = None
+        if verilog is None:
+            verilog = cached_verilog(parameters, lambda: _write_verilog(parameters))
+        path = build_model(verilog, parameters.data_width, waves=waves is not None, message=message or (lambda _: None))
+        self._library = Library(path)
+        self._word_bytes = -(-write_layout(parameters).size // 8)
+        if self._word_bytes > self._library.config_bytes():
+            raise SimulationError("the Verilog's s_axis_config_tdata is narrower than write_layout of the parameters")
+        self._handle = self._library.open(bytes(waves) if waves else None, round(1_000_000 / clock_mhz))
+        if not self._handle:
+            raise SimulationError(self._library.last_error().decode())
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __del__(self) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the simulation and complete the waveform; the simulator is of no use afterwards."""
+        if self._handle:
+            self._library.close(self._handle)
+        self._handle = None
+
+    @property
+    def clock(self) -> int:
+        """Clocks since the simulator began, resets included."""
+        return self._library.clock(self._handle)
+
+    def reset(self) -> None:
+        """Reset the core for 4 clocks: tables, settings and counters are empty, frames under way are lost."""
+        self._check(self._library.reset(self._handle))
+        self.config = None
+
+    def configure(self, config: Config) -> None:
+        """Write a whole configuration into the tables of a core out of reset and wait until it is there.
+
+        Raises
+        ------
+        vtep_host.config.ConfigError
+            The configuration asks for more than the build has.
+        """
+        self.write(encode(config, self.parameters))
+        self.config = config
+
+    def write(self, words: Sequence[int]) -> None:
+        """Send words to the configuration port (`vtep.control.tables.write_layout`)."""
+        blob = b"".join(word.to_bytes(self._word_bytes, "little") for word in words)
+        self._library.configure(self._handle, blob, self._word_bytes, len(words))
+        self._finish()
+
+    def read(self, addresses: Sequence[int]) -> list[int]:
+        """Values of counters by their addresses at the counter port."""
+        self._library.ask(self._handle, (c_uint16 * len(addresses))(*addresses), len(addresses))
+        self._finish()
+        values = POINTER(c_uint64)()
+        count = self._library.answers(self._handle, byref(values))
+        answers = values[:count]
+        self._library.forget_answers(self._handle)
+        if count != len(addresses):
+            raise SimulationError(f"{len(addresses)} counters asked for, {count} values came")
+        return answers
+
+    def counters(self) -> dict[str, int]:
+        """Every counter by its name in SPEC.md; before `configure`, by the names of `counter_map`."""
+        names = counter_names(self.config, self.parameters) if self.config else counter_map(self.parameters)
+        return dict(zip(names, self.read(list(names.values())), strict=True))
+
+    def pace(self, port: str, direction: str, *, idle: float = 0.0, gap: int = 0, hold: int = 0, seed: int = 0) -> None:
+        """Slow a port down, for benches; without a call every port goes as fast as it can.
+
+        Parameters
+        ----------
+        port : str
+            "tenant", "underlay" or "host".
+        direction : str
+            "in": gaps in the input; "out": back-pressure on the output.
+        idle : float
+            Share of clocks, 0 .. 1 exclusive, without tvalid or tready, at random.
+        gap : int
+            Clocks without tvalid behind each input frame.
+        hold : int
+            No tvalid or tready at all before this clock.
+        seed : int
+            Of the random clocks.
+        """
+        if direction not in ("in", "out"):
+            raise ValueError(f"direction must be 'in' or 'out', not {direction!r}")
+        if not 0.0 <= idle < 1.0:
+            raise ValueError(f"idle must be within 0 .. 1 exclusive, not {idle!r}")
+        if gap and direction == "out":
+            raise ValueError("gap is for inputs; an output has idle and hold")
+        number = PORTS.index(port)
+        self._library.pace(self._handle, direction == "out", number, int(idle * 65536), gap, hold, seed)
+
+    def statistics(self, port: str, direction: str) -> PortStatistics:
+        """Beats and waiting clocks of a port, direction "in" or "out"."""
+        statistics = Statistics()
+        self._library.statistics(self._handle, direction == "out", PORTS.index(port), byref(statistics))
+        return PortStatistics(statistics.beats, statistics.waits)
+
+    def run(
+        self,
+        tenant: Iterable[FrameLike] = (),
+        underlay: Iterable[FrameLike] = (),
+        host: Iterable[FrameLike] = (),
+        *,
+        progress: Callable[[int, int], None] | None = None,
+        max_clocks: int | None = None,
+    ) -> Result:
+        """Run frames through the core until it is idle again; all three inputs start at once.
+
+        Parameters
+        ----------
+        tenant, underlay, host : iterable of frames
+            Frames for each input port; anything with ``data`` (at least a byte) and ``error``.
+        progress : callable or None
+            Called now and then with the frames taken so far and the clocks of this run.
+        max_clocks : int or None
+            Give up with a SimulationError after so many clocks.
+
+        Raises
+        ------
+        SimulationError
+            The core hung, or broke the rules of AXI4-Stream. The simulator is then of no further use until `reset`.
+        """
+        result = Result(self.clock)
+        feeds = [iter(tenant), iter(underlay), iter(host)]
+        sent = [0, 0, 0]
+        more = 0b111
+        while True:
+            for number in range(3):
+                if more >> number & 1 and sent[number] - len(result.inputs[PORTS[number]]) < BATCH_FRAMES // 2:
+                    count = self._push(number, feeds[number])
+                    sent[number] += count
+                    if count == 0:
+                        more &= ~(1 << number)
+            status = self._library.run(self._handle, SLICE_CLOCKS, more, self.watchdog)
+            for number in range(3):
+                self._collect(number, result)
+            result.last_clock = self.clock
+            if progress:
+                progress(sum(map(len, result.inputs.values())), result.clocks)
+            if status in (FAILED, -1):
+                self._check(status, result, sent)
+            if status == DONE:
+                return result
+            self._check_limits(result, sent, max_clocks)
+
+    def _check_limits(self, result: Result, sent: list[int], max_clocks: int | None) -> None:
+        most = (sum(sent) + 1) * (self.parameters.flood_entries + 1)
+        left = sum(len(result.frames(port)) for port in PORTS)
+        if left > most:
+            raise SimulationError(f"{left} frames left the core for {sum(sent)} that went in")
+        if max_clocks is not None and result.clocks >= max_clocks:
+            raise SimulationError(f"not done after {result.clocks} clocks{_progress(result, sent)}")
+
+    def _push(self, number: int, feed: Iterator[FrameLike]) -> int:
+        """Queue the next frames of a feed in the library; 0 where there are none."""
+        frames: list[FrameLike] = []
+        size = 0
+        while len(frames) < BATCH_FRAMES and size < BATCH_BYTES:
+            chunk = list(islice(feed, 64))
+            if not chunk:
+                break
+            frames += chunk
+            size += sum(len(frame.data) for frame in chunk)
+        if not frames:
+            return 0
+        lengths = [len(frame.data) for frame in frames]
+        if 0 in lengths:
+            raise ValueError(f"{PORTS[number]}: a frame without bytes cannot go through a stream port")
+        users = [
+            min(length, MAX_CLAIMED_LENGTH) << 1 | bool(f.error) for length, f in zip(lengths, frames, strict=True)
+        ]
+        count = len(frames)
+        blob = b"".join(frame.data for frame in frames)
+        self._library.push(self._handle, number, blob, (c_uint32 * count)(*lengths), (c_uint16 * count)(*users), count)
+        return count
+
+    def _collect(self, number: int, result: Result) -> None:
+        """Move what passed a port from the library into ``result``."""
+        records = POINTER(Record)()
+        data = POINTER(c_uint8)()
+        size = c_uint64()
+        count = self._library.inputs(self._handle, number, byref(records))
+        result.inputs[PORTS[number]] += [Span(first, last) for first, last, _, _ in _unpack(records, count)]
+        count = self._library.outputs(self._handle, number, byref(records), byref(data), byref(size))
+        content = ctypes.string_at(data, size.value) if size.value else b""
+        offset = 0
+        frames = result.frames(PORTS[number])
+        for first, last, length, error in _unpack(records, count):
+            frames.append(OutputFrame(content[offset : offset + length], bool(error), first, last))
+            offset += length
+        self._library.forget(self._handle, number)
+
+    def _finish(self) -> None:
+        """Run until the core is idle, for calls that move no frames."""
+        while True:
+            status = self._library.run(self._handle, SLICE_CLOCKS, 0, self.watchdog)
+            if status == DONE:
+                return
+            self._check(status)
+
+    def _check(self, status: int, result: Result | None = None, sent: list[int] | None = None) -> None:
+        if status == -1:
+            raise SimulationError(self._library.last_error().decode())
+        if status == FAILED:
+            raise SimulationError(self._library.error(self._handle).decode() + _progress(result, sent))
+
+
+def _progress(result: Result | None, sent: list[int] | None) -> str:
+    if result is None or sent is None:
+        return ""
+    parts = [f"{port}: {len(result.inputs[port])} of {count}" for port, count in zip(PORTS, sent, strict=True) if count]
+    return f" (frames taken: {', '.join(parts) or 'none'})"
+
+
+def _unpack(records: "ctypes._Pointer[Record]", count: int) -> Iterator[tuple[int, int, int, int]]:
+    if not count:
+        return iter(())
+    return struct.iter_unpack("=QQII", ctypes.string_at(records, count * ctypes.sizeof(Record)))
+
+
+def _write_verilog(parameters: VtepParameters) -> str:
+    """Write the core's Verilog; the gateware is imported only when it is wanted."""
+    from vtep.vxlan.axi import VtepAxi
+
+    from vtep.verilog import to_verilog
+
+    return to_verilog(VtepAxi(parameters), "vtep")

@@ -51,7 +51,7 @@ class CounterBank(wiring.Component):
     latency : int
         3 clocks from ``read_enable`` to ``read_valid``.
     age : int
-        3 clocks from an event until a read sees it; 2 with a single entry.
+        2 clocks from an event until a read sees it.
 
     Reset clears all counters.
 
@@ -62,11 +62,11 @@ class CounterBank(wiring.Component):
     """
 
     latency = 3
+    age = 2
 
     def __init__(self, entries: int, byte_bits: int = 0) -> None:
         self.entries = check_range("entries", entries, 1, MAX_ENTRIES)
         self.byte_bits = check_range("byte_bits", byte_bits, 0, MAX_BYTE_BITS)
-        self.age = 3 if entries > 1 else 2
         super().__init__(
             {
                 "ready": Out(1),
@@ -130,8 +130,8 @@ class CounterBank(wiring.Component):
         for half, stage in (("low", 0), ("high", 1)):
             m.submodules[f"{half}_{field}"] = memory = Memory(shape=HALF, depth=self.entries, init=[])
             write_port = memory.write_port()
-            update_port = memory.read_port()
-            read_port = memory.read_port()
+            update_port = memory.read_port(transparent_for=(write_port,))
+            read_port = memory.read_port(transparent_for=(write_port,))
             read_index = self._delay(m, f"read_index_{half}_{field}", self.read_index, stage)
             m.d.comb += [
                 write_port.addr.eq(Mux(self.ready, index[stage + 2], clear)),
@@ -141,21 +141,23 @@ class CounterBank(wiring.Component):
             ports.append((write_port, update_port, read_port))
         (write_low, update_low, read_low), (write_high, update_high, read_high) = ports
 
-        # What was read for an event lacks the sums of the two clocks before it.
+        # What was read for an event lacks the sum of the clock before it only: the read port is transparent.
         read = Signal(HALF, name=f"read_{field}", reset_less=True)
-        sums = [Signal(HALF + 1, name=f"sum_{field}_{age}", reset_less=True) for age in range(3)]
-        follows = [Signal(name=f"follows_{field}_{age}") for age in range(3)]
-        for age in (1, 2):
-            m.d.sync += follows[age].eq(strobe[1 + age] & (index[1 + age] == index[1]))
-        base = Mux(follows[1], sums[1][:HALF], Mux(follows[2], sums[2][:HALF], read))
-        m.d.comb += sums[0].eq(base + amount)
-        m.d.sync += [read.eq(update_low.data), sums[1].eq(sums[0]), sums[2].eq(sums[1])]
-        m.d.comb += [write_low.en.eq(~self.ready | strobe[2]), write_low.data.eq(Mux(self.ready, sums[0][:HALF], 0))]
+        latest = Signal(HALF + 1, name=f"latest_{field}", reset_less=True)
+        total = Signal(HALF + 1, name=f"total_{field}")
+        follows = Signal(name=f"follows_{field}")
+        m.d.sync += [
+            follows.eq(strobe[2] & (index[2] == index[1])),
+            read.eq(update_low.data),
+            latest.eq(total),
+        ]
+        m.d.comb += total.eq(Mux(follows, latest[:HALF], read) + amount)
+        m.d.comb += [write_low.en.eq(~self.ready | strobe[2]), write_low.data.eq(Mux(self.ready, total[:HALF], 0))]
 
         read = Signal(HALF, name=f"read_high_{field}", reset_less=True)
         m.d.sync += read.eq(update_high.data)
         m.d.comb += [
-            write_high.en.eq(~self.ready | (strobe[3] & sums[1][HALF])),
+            write_high.en.eq(~self.ready | (strobe[3] & latest[HALF])),
             write_high.data.eq(Mux(self.ready, read + 1, 0)),
         ]
         return read_low.data, read_high.data

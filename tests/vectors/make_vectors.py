@@ -13,6 +13,7 @@ from pathlib import Path
 from kernel_lab.capture_file import write_capture
 from kernel_lab.lab import Lab
 from kernel_lab.scenarios import SCENARIOS, Scenario
+from kernel_lab.summary import table, update
 
 FOLDER = Path(__file__).resolve().parent
 PORTS = ("underlay-in", "underlay-out", "tenant-in", "tenant-out")
@@ -42,7 +43,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     parser.add_argument("names", nargs="*", metavar="NAME", help="captures to make (all)")
     parser.add_argument("--out", type=Path, default=FOLDER, help="where to write (this folder)")
+    parser.add_argument("--table", action="store_true", help="make nothing; print the table of the captures that exist")
     options = parser.parse_args()
+    if options.table:
+        print(table(options.out))
+        return
     known = {scenario.name: scenario for scenario in SCENARIOS}
     unknown = [name for name in options.names if name not in known]
     if unknown:
@@ -56,6 +61,8 @@ def main() -> None:
     os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
     for name in options.names or known:
         print(_make(known[name], options.out), flush=True)
+    if options.out == FOLDER:
+        update(FOLDER / "README.md", FOLDER)
 
 
 if __name__ == "__main__":

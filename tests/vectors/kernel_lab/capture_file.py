@@ -8,6 +8,7 @@ PCAP_MICRO = 0xA1B2C3D4
 PCAP_NANO = 0xA1B23C4D
 LINKTYPE_ETHERNET = 1
 SNAP_LENGTH = 262144
+SECTION_HEADER, INTERFACE, ENHANCED_PACKET = 0x0A0D0D0A, 1, 6
 
 
 @dataclass(frozen=True)
@@ -19,21 +20,39 @@ class Packet:
 
 
 def read_pcap(path: Path) -> list[Packet]:
-    """Frames of a pcap file in this machine's byte order; a snapped frame is an error."""
+    """Frames of a little-endian pcap file; a snapped frame is an error."""
     raw = path.read_bytes()
-    magic, _, _, _, _, _, linktype = struct.unpack_from("=IHHiIII", raw)
+    magic, _, _, _, _, _, linktype = struct.unpack_from("<IHHiIII", raw)
     if magic not in (PCAP_MICRO, PCAP_NANO) or linktype != LINKTYPE_ETHERNET:
         raise ValueError(f"{path}: not an Ethernet pcap file")
     unit = 1 if magic == PCAP_NANO else 1000
     packets = []
     at = 24
     while at < len(raw):
-        seconds, fraction, captured, length = struct.unpack_from("=IIII", raw, at)
+        seconds, fraction, captured, length = struct.unpack_from("<IIII", raw, at)
         if captured != length:
             raise ValueError(f"{path}: frame of {length} bytes is cut to {captured}")
         packets.append(Packet(seconds * 10**9 + fraction * unit, raw[at + 16 : at + 16 + captured]))
         at += 16 + captured
     return packets
+
+
+def _read_pcapng(path: Path) -> list[Packet]:
+    raw = path.read_bytes()
+    packets = []
+    at = 0
+    while at < len(raw):
+        kind, size = struct.unpack_from("<II", raw, at)
+        if kind == ENHANCED_PACKET:
+            _, high, low, captured, _ = struct.unpack_from("<IIIII", raw, at + 8)
+            packets.append(Packet(high << 32 | low, raw[at + 28 : at + 28 + captured]))
+        at += size
+    return packets
+
+
+def read_capture(path: Path) -> list[Packet]:
+    """Frames of a file that `write_capture` or tcpdump on a little-endian machine made."""
+    return _read_pcapng(path) if path.suffix == ".pcapng" else read_pcap(path)
 
 
 def _pcap(packets: list[Packet], magic: int) -> bytes:
@@ -56,13 +75,13 @@ def _pcapng(packets: list[Packet]) -> bytes:
     """One section, one interface, stamps in nanoseconds (option if_tsresol = 9)."""
     resolution = struct.pack("<HHB3xHH", 9, 1, 9, 0, 0)
     parts = [
-        _block(0x0A0D0D0A, struct.pack("<IHHq", 0x1A2B3C4D, 1, 0, -1)),
-        _block(1, struct.pack("<HHI", LINKTYPE_ETHERNET, 0, SNAP_LENGTH) + resolution),
+        _block(SECTION_HEADER, struct.pack("<IHHq", 0x1A2B3C4D, 1, 0, -1)),
+        _block(INTERFACE, struct.pack("<HHI", LINKTYPE_ETHERNET, 0, SNAP_LENGTH) + resolution),
     ]
     for packet in packets:
         size = len(packet.data)
         head = struct.pack("<IIIII", 0, packet.time >> 32, packet.time & 0xFFFFFFFF, size, size)
-        parts.append(_block(6, head + packet.data))
+        parts.append(_block(ENHANCED_PACKET, head + packet.data))
     return b"".join(parts)
 
 

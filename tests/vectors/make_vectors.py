@@ -7,6 +7,7 @@ Needs root, iproute2 and tcpdump; leaves nothing behind but the files. See READM
 import argparse
 import os
 import shutil
+import signal
 import sys
 from pathlib import Path
 
@@ -57,6 +58,8 @@ def main() -> None:
     for tool, package in (("ip", "iproute2"), ("bridge", "iproute2"), ("tcpdump", "tcpdump")):
         if shutil.which(tool) is None:
             sys.exit(f"'{tool}' is missing: install the package {package}")
+    # So that it unwinds like an interrupt and removes its temporary files.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("terminated"))
     # One processor for everything: frames then keep one order on all devices.
     os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
     for name in options.names or known:

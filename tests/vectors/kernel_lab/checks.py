@@ -117,7 +117,7 @@ def _ipv4(make: _Maker) -> None:
         ("source 127.0.0.1", ("127.0.0.1", make.here)),
         ("source is ourselves", (make.here, make.here)),
     ):
-        make.add(ipv4(*pair, udp(50000, PORT, make.inner(text))))
+        make.add(ipv4(pair[0], pair[1], udp(50000, PORT, make.inner(text))))
     whole = make.datagram(make.inner("two fragments, padded to a length that parts at 48".ljust(60, ".")))
     make.add(ipv4(*make.pair, whole[:48], flags_offset=0x2000, ident=7))
     make.add(ipv4(*make.pair, whole[48:], flags_offset=48 // 8, ident=7))
@@ -141,7 +141,7 @@ def _ipv6(make: _Maker) -> None:
         ("source not a neighbour", ("2001:db8:9::9", make.here)),
         ("source is ourselves", (make.here, make.here)),
     ):
-        make.add(ipv6(*pair, udp(50000, PORT, make.inner(text), addresses=pair)))
+        make.add(ipv6(pair[0], pair[1], udp(50000, PORT, make.inner(text), addresses=pair)))
     hop_by_hop = struct.pack("!BB", 17, 0) + b"\x01\x04\0\0\0\0"
     datagram = make.datagram(make.inner("hop-by-hop options"))
     make.add(ipv6(*make.pair, hop_by_hop + datagram, next_header=0))

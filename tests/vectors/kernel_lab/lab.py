@@ -179,7 +179,8 @@ class Lab:
                 name = f"{device}-{direction}"
                 path = Path(self._folder.name, f"{name}.pcap")
                 command = ["tcpdump", "-i", device, "-Q", direction, "-n", "-U", "--immediate-mode"]
-                command += ["--time-stamp-precision=nano", "-w", "-"]
+                # Without -Z it changes its user, which takes the death signal away that start() asked for.
+                command += ["--time-stamp-precision=nano", "-Z", "root", "-w", "-"]
                 with path.open("wb") as out, path.with_suffix(".log").open("wb") as log:
                     process = self.local.start(command, out, log)
                 self._processes.append((name, process, path))

@@ -1,0 +1,137 @@
+"""The command `vtep-sim`."""
+
+import ast
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from vtep.config import Mode
+from vtep_host.config import ConfigError
+
+from .captures import CaptureError
+from .console import console, message, print_report, progress_of
+from .harness import BuildError, SimulationError
+from .runner import RunOptions, UsageError, make_parameters, run_captures
+
+__all__ = ["app", "main"]
+
+OK, DIFFERENT, REFUSED, BROKEN = range(4)
+"""Exit codes."""
+
+EXIT_CODES = """\
+Exit codes: 0 done, and with --check everything agrees; 1 --check found a difference; 2 bad options, configuration or
+capture: nothing was run and no file touched; 3 the model could not be built, or the simulated core hung or broke the
+rules of a port."""
+
+app = typer.Typer(
+    help="Simulate the VTEP core: the Verilated gateware behind captures and benches.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+ModeOption = typer.Option(help="When a frame may start to leave, in both directions.")
+
+
+def _literal(text: str) -> tuple[str, object]:
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise UsageError(f"--parameter {text!r}: not NAME=VALUE")
+    try:
+        return name, ast.literal_eval(value)
+    except (SyntaxError, ValueError):
+        raise UsageError(f"--parameter {text!r}: {value!r} is neither a number nor True, False or None") from None
+
+
+def _path(help_text: str) -> typer.models.OptionInfo:
+    return typer.Option(help=help_text, dir_okay=False, show_default=False)
+
+
+@app.command(epilog=EXIT_CODES)
+def run(
+    config: Annotated[Path, _path("Configuration of the VTEP, TOML.")],
+    tenant_in: Annotated[Path | None, _path("Frames for the tenant port: pcap or pcapng.")] = None,
+    underlay_in: Annotated[Path | None, _path("Frames for the underlay port.")] = None,
+    host_in: Annotated[Path | None, _path("Frames for the host port.")] = None,
+    tenant_out: Annotated[Path | None, _path("Capture to write; pcapng where so named, else pcap in ns.")] = None,
+    underlay_out: Annotated[Path | None, _path("Capture to write.")] = None,
+    host_out: Annotated[Path | None, _path("Capture to write.")] = None,
+    data_width: Annotated[int, typer.Option(help="Datapath width in bits: 8, 16, 32, 64, 128, 256, 512.")] = 64,
+    mode: Annotated[Mode, ModeOption] = Mode.STORE_AND_FORWARD,
+    encap_mode: Annotated[Mode | None, typer.Option(help="The same for encapsulation alone.")] = None,
+    decap_mode: Annotated[Mode | None, typer.Option(help="The same for decapsulation alone.")] = None,
+    check: Annotated[bool, typer.Option("--check", help="Compare with the golden model.")] = False,
+    report: Annotated[Path | None, _path("JSON file for counters, clocks, frames and bytes.")] = None,
+    waves: Annotated[Path | None, _path("FST waveform to write (GTKWave and Surfer open it).")] = None,
+    pad_snapped: Annotated[
+        bool,
+        typer.Option("--pad-snapped", help="Fill frames that the capture cut off with zeros."),
+    ] = False,
+    clock_mhz: Annotated[float, typer.Option(help="Clock that Gb/s and the waveform refer to.", min=0.001)] = 156.25,
+    parameter: Annotated[
+        list[str] | None,
+        typer.Option(help="NAME=VALUE, a further build parameter such as tunnels=64; repeatable.", show_default=False),
+    ] = None,
+    stall: Annotated[
+        float, typer.Option(help="Share of clocks in which a port pauses at random.", min=0.0, max=0.99)
+    ] = 0.0,
+    seed: Annotated[int, typer.Option(help="Seed of --stall.", min=0)] = 1,
+) -> None:
+    """Run captures through the core.
+
+    The frames of all three inputs go in as fast as the core takes them; time stamps do not set the pace, but an
+    output frame carries the stamp of the frame it was made of.
+    """
+    named = {"tenant": (tenant_in, tenant_out), "underlay": (underlay_in, underlay_out), "host": (host_in, host_out)}
+    inputs = {port: paths[0] for port, paths in named.items() if paths[0] is not None}
+    outputs = {port: paths[1] for port, paths in named.items() if paths[1] is not None}
+    with _refusals():
+        if not inputs:
+            raise UsageError("no input: give --tenant-in, --underlay-in or --host-in")
+        others = dict(_literal(text) for text in parameter or [])
+        options = RunOptions(
+            config=config,
+            parameters=make_parameters(data_width, encap_mode or mode, decap_mode or mode, others),
+            inputs=inputs,
+            outputs=outputs,
+            report=report,
+            waves=waves,
+            check=check,
+            pad_snapped=pad_snapped,
+            clock_mhz=clock_mhz,
+            stall=stall,
+            seed=seed,
+        )
+        with progress_of("simulating") as progress:
+            result = run_captures(options, message=message, progress=progress)
+    print_report(result)
+    if result.differences:
+        console().print("\n".join(["differs from the golden model:", *result.differences]), markup=False)
+        raise typer.Exit(DIFFERENT)
+    if check:
+        console().print("every frame and every counter is as the golden model says")
+
+
+@contextmanager
+def _refusals() -> Iterator[None]:
+    """Turn what can go wrong into a message on stderr and an exit code."""
+    try:
+        yield
+    except (UsageError, CaptureError, ConfigError) as error:
+        message(f"error: {error}")
+        raise typer.Exit(REFUSED) from None
+    except (BuildError, SimulationError) as error:
+        message(f"error: {error}")
+        raise typer.Exit(BROKEN) from None
+    except OSError as error:
+        message(f"error: {error.filename or 'output'}: {error.strerror or error}")
+        raise typer.Exit(REFUSED) from None
+
+
+def main() -> None:
+    """Entry point."""
+    app()

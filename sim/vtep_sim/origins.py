@@ -7,7 +7,7 @@ in what decapsulation checks), the golden model is asked about those few.
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 from vtep_host.config import Config
@@ -157,8 +157,8 @@ def _host(underlay: Sequence[FrameLike], outputs: Sequence[FrameLike]) -> list[O
 
 def trace_origins(
     config: Config,
-    inputs: dict[str, Sequence[FrameLike]],
-    outputs: dict[str, Sequence[FrameLike]],
+    inputs: Mapping[str, Sequence[FrameLike]],
+    outputs: Mapping[str, Sequence[FrameLike]],
     delivers: Delivers,
 ) -> dict[str, list[Origin | None]]:
     """Find the input frame of every output frame of one run.
@@ -167,7 +167,7 @@ def trace_origins(
     ----------
     config : Config
         The configuration of the run.
-    inputs, outputs : dict
+    inputs, outputs : mapping
         Frames by port ("tenant", "underlay", "host"), in order; none with an error mark.
     delivers : callable
         Given indices of underlay frames, says which of them SPEC.md has delivered to the tenant.

@@ -37,8 +37,8 @@ class PortTotals:
 class RunReport:
     """Figures and findings of one run.
 
-    ``padded``: snapped input frames were filled up, not left out. ``clocks`` is from the first beat taken to the last beat sent; ``differences`` None where the golden model was
-    not asked, empty where it agrees.
+    ``padded``: snapped input frames were filled up, not left out. ``clocks`` is from the first beat taken to the
+    last beat sent; ``differences`` None where the golden model was not asked, empty where it agrees.
     """
 
     parameters: dict[str, Any]

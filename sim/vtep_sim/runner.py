@@ -154,12 +154,8 @@ def run_captures(options: RunOptions, *, message: Message, progress: Progress | 
                 raise
             wave_files.commit()
         outputs = {port: result.frames(port) for port in PORTS}
-        origins = trace_origins(
-            config,
-            {port: input_frames(captures[port]) for port in PORTS},
-            outputs,
-            _delivers(options, config, captures),
-        )
+        inputs = {port: input_frames(captures[port]) for port in PORTS}
+        origins = trace_origins(config, inputs, outputs, _delivers(options, config, captures))
         for port, place in places.items():
             frames = captured_outputs(outputs[port], origins[port], captures)
             pcapng = options.outputs[port].suffix.lower() == ".pcapng"
@@ -191,7 +187,7 @@ def _simulate(
         frames = {port: input_frames(captures[port]) for port in PORTS}
         total = sum(map(len, frames.values()))
         step = (lambda taken, clocks: progress(taken, total, clocks)) if progress else None
-        result = simulator.run(**frames, progress=step)
+        result = simulator.run(frames["tenant"], frames["underlay"], frames["host"], progress=step)
         counters = simulator.counters()
     report = RunReport.of(options.parameters, frames, result, counters, clock_mhz=options.clock_mhz)
     report.config = str(options.config)

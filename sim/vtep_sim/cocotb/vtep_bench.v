@@ -1,0 +1,198 @@
+// The core with a protocol monitor on each of its six packet streams. The ports are those of module `vtep`; the rest
+// tells the bench, at the simulator's speed, what it would else have to look at on every clock in Python.
+//
+// unstable, ragged, unknown: counts of the monitors, 32 bits each, in the order s_axis_tenant, s_axis_underlay,
+//           s_axis_host, m_axis_tenant, m_axis_underlay, m_axis_host from the low bits up.
+// inside:   a frame is half way through that stream (same order).
+// idle_wrong: clocks with `idle` high while a frame is half inside on an input, or leaves on an output.
+// activity: clocks on which any stream moved. quiet: clocks since `idle` was last low or a packet stream valid.
+`timescale 1ns / 1ps
+module vtep_bench #(
+    parameter W = 64,
+    parameter U = 1,
+    parameter C = 32
+) (
+    input  wire           clk /* verilator public_flat_rw */,
+    input  wire           rst /* verilator public_flat_rw */,
+    input  wire [W-1:0]   s_axis_tenant_tdata /* verilator public_flat_rw */,
+    input  wire [W/8-1:0] s_axis_tenant_tkeep /* verilator public_flat_rw */,
+    input  wire           s_axis_tenant_tvalid /* verilator public_flat_rw */,
+    output wire           s_axis_tenant_tready /* verilator public_flat_rw */,
+    input  wire           s_axis_tenant_tlast /* verilator public_flat_rw */,
+    input  wire [U-1:0]   s_axis_tenant_tuser /* verilator public_flat_rw */,
+    input  wire [W-1:0]   s_axis_underlay_tdata /* verilator public_flat_rw */,
+    input  wire [W/8-1:0] s_axis_underlay_tkeep /* verilator public_flat_rw */,
+    input  wire           s_axis_underlay_tvalid /* verilator public_flat_rw */,
+    output wire           s_axis_underlay_tready /* verilator public_flat_rw */,
+    input  wire           s_axis_underlay_tlast /* verilator public_flat_rw */,
+    input  wire [0:0]     s_axis_underlay_tuser /* verilator public_flat_rw */,
+    input  wire [W-1:0]   s_axis_host_tdata /* verilator public_flat_rw */,
+    input  wire [W/8-1:0] s_axis_host_tkeep /* verilator public_flat_rw */,
+    input  wire           s_axis_host_tvalid /* verilator public_flat_rw */,
+    output wire           s_axis_host_tready /* verilator public_flat_rw */,
+    input  wire           s_axis_host_tlast /* verilator public_flat_rw */,
+    input  wire [0:0]     s_axis_host_tuser /* verilator public_flat_rw */,
+    output wire [W-1:0]   m_axis_tenant_tdata /* verilator public_flat_rw */,
+    output wire [W/8-1:0] m_axis_tenant_tkeep /* verilator public_flat_rw */,
+    output wire           m_axis_tenant_tvalid /* verilator public_flat_rw */,
+    input  wire           m_axis_tenant_tready /* verilator public_flat_rw */,
+    output wire           m_axis_tenant_tlast /* verilator public_flat_rw */,
+    output wire [0:0]     m_axis_tenant_tuser /* verilator public_flat_rw */,
+    output wire [W-1:0]   m_axis_underlay_tdata /* verilator public_flat_rw */,
+    output wire [W/8-1:0] m_axis_underlay_tkeep /* verilator public_flat_rw */,
+    output wire           m_axis_underlay_tvalid /* verilator public_flat_rw */,
+    input  wire           m_axis_underlay_tready /* verilator public_flat_rw */,
+    output wire           m_axis_underlay_tlast /* verilator public_flat_rw */,
+    output wire [0:0]     m_axis_underlay_tuser /* verilator public_flat_rw */,
+    output wire [W-1:0]   m_axis_host_tdata /* verilator public_flat_rw */,
+    output wire [W/8-1:0] m_axis_host_tkeep /* verilator public_flat_rw */,
+    output wire           m_axis_host_tvalid /* verilator public_flat_rw */,
+    input  wire           m_axis_host_tready /* verilator public_flat_rw */,
+    output wire           m_axis_host_tlast /* verilator public_flat_rw */,
+    output wire [0:0]     m_axis_host_tuser /* verilator public_flat_rw */,
+    input  wire [C-1:0]   s_axis_config_tdata /* verilator public_flat_rw */,
+    input  wire           s_axis_config_tvalid /* verilator public_flat_rw */,
+    output wire           s_axis_config_tready /* verilator public_flat_rw */,
+    input  wire [10:0]    s_axis_counter_tdata /* verilator public_flat_rw */,
+    input  wire           s_axis_counter_tvalid /* verilator public_flat_rw */,
+    output wire           s_axis_counter_tready /* verilator public_flat_rw */,
+    output wire [63:0]    m_axis_counter_tdata /* verilator public_flat_rw */,
+    output wire           m_axis_counter_tvalid /* verilator public_flat_rw */,
+    input  wire           m_axis_counter_tready /* verilator public_flat_rw */,
+    output wire           idle /* verilator public_flat_rw */,
+    output wire [191:0]   unstable /* verilator public_flat_rw */,
+    output wire [191:0]   ragged /* verilator public_flat_rw */,
+    output wire [191:0]   unknown /* verilator public_flat_rw */,
+    output wire [5:0]     inside /* verilator public_flat_rw */,
+    output reg  [31:0]    idle_wrong /* verilator public_flat_rw */,
+    output reg  [31:0]    activity /* verilator public_flat_rw */,
+    output reg  [31:0]    quiet /* verilator public_flat_rw */
+);
+    vtep core (
+        .clk(clk),
+        .rst(rst),
+        .s_axis_tenant_tdata(s_axis_tenant_tdata),
+        .s_axis_tenant_tkeep(s_axis_tenant_tkeep),
+        .s_axis_tenant_tvalid(s_axis_tenant_tvalid),
+        .s_axis_tenant_tready(s_axis_tenant_tready),
+        .s_axis_tenant_tlast(s_axis_tenant_tlast),
+        .s_axis_tenant_tuser(s_axis_tenant_tuser),
+        .s_axis_underlay_tdata(s_axis_underlay_tdata),
+        .s_axis_underlay_tkeep(s_axis_underlay_tkeep),
+        .s_axis_underlay_tvalid(s_axis_underlay_tvalid),
+        .s_axis_underlay_tready(s_axis_underlay_tready),
+        .s_axis_underlay_tlast(s_axis_underlay_tlast),
+        .s_axis_underlay_tuser(s_axis_underlay_tuser),
+        .s_axis_host_tdata(s_axis_host_tdata),
+        .s_axis_host_tkeep(s_axis_host_tkeep),
+        .s_axis_host_tvalid(s_axis_host_tvalid),
+        .s_axis_host_tready(s_axis_host_tready),
+        .s_axis_host_tlast(s_axis_host_tlast),
+        .s_axis_host_tuser(s_axis_host_tuser),
+        .m_axis_tenant_tdata(m_axis_tenant_tdata),
+        .m_axis_tenant_tkeep(m_axis_tenant_tkeep),
+        .m_axis_tenant_tvalid(m_axis_tenant_tvalid),
+        .m_axis_tenant_tready(m_axis_tenant_tready),
+        .m_axis_tenant_tlast(m_axis_tenant_tlast),
+        .m_axis_tenant_tuser(m_axis_tenant_tuser),
+        .m_axis_underlay_tdata(m_axis_underlay_tdata),
+        .m_axis_underlay_tkeep(m_axis_underlay_tkeep),
+        .m_axis_underlay_tvalid(m_axis_underlay_tvalid),
+        .m_axis_underlay_tready(m_axis_underlay_tready),
+        .m_axis_underlay_tlast(m_axis_underlay_tlast),
+        .m_axis_underlay_tuser(m_axis_underlay_tuser),
+        .m_axis_host_tdata(m_axis_host_tdata),
+        .m_axis_host_tkeep(m_axis_host_tkeep),
+        .m_axis_host_tvalid(m_axis_host_tvalid),
+        .m_axis_host_tready(m_axis_host_tready),
+        .m_axis_host_tlast(m_axis_host_tlast),
+        .m_axis_host_tuser(m_axis_host_tuser),
+        .s_axis_config_tdata(s_axis_config_tdata),
+        .s_axis_config_tvalid(s_axis_config_tvalid),
+        .s_axis_config_tready(s_axis_config_tready),
+        .s_axis_counter_tdata(s_axis_counter_tdata),
+        .s_axis_counter_tvalid(s_axis_counter_tvalid),
+        .s_axis_counter_tready(s_axis_counter_tready),
+        .m_axis_counter_tdata(m_axis_counter_tdata),
+        .m_axis_counter_tvalid(m_axis_counter_tvalid),
+        .m_axis_counter_tready(m_axis_counter_tready),
+        .idle(idle)
+    );
+
+    axis_monitor #(.W(W), .U(U)) monitor_s_tenant (
+        .clk(clk), .rst(rst),
+        .tdata(s_axis_tenant_tdata), .tkeep(s_axis_tenant_tkeep), .tvalid(s_axis_tenant_tvalid),
+        .tready(s_axis_tenant_tready), .tlast(s_axis_tenant_tlast), .tuser(s_axis_tenant_tuser),
+        .unstable(unstable[0 +: 32]), .ragged(ragged[0 +: 32]),
+        .unknown(unknown[0 +: 32]), .inside(inside[0])
+    );
+
+    axis_monitor #(.W(W), .U(1)) monitor_s_underlay (
+        .clk(clk), .rst(rst),
+        .tdata(s_axis_underlay_tdata), .tkeep(s_axis_underlay_tkeep), .tvalid(s_axis_underlay_tvalid),
+        .tready(s_axis_underlay_tready), .tlast(s_axis_underlay_tlast), .tuser(s_axis_underlay_tuser),
+        .unstable(unstable[32 +: 32]), .ragged(ragged[32 +: 32]),
+        .unknown(unknown[32 +: 32]), .inside(inside[1])
+    );
+
+    axis_monitor #(.W(W), .U(1)) monitor_s_host (
+        .clk(clk), .rst(rst),
+        .tdata(s_axis_host_tdata), .tkeep(s_axis_host_tkeep), .tvalid(s_axis_host_tvalid),
+        .tready(s_axis_host_tready), .tlast(s_axis_host_tlast), .tuser(s_axis_host_tuser),
+        .unstable(unstable[64 +: 32]), .ragged(ragged[64 +: 32]),
+        .unknown(unknown[64 +: 32]), .inside(inside[2])
+    );
+
+    axis_monitor #(.W(W), .U(1)) monitor_m_tenant (
+        .clk(clk), .rst(rst),
+        .tdata(m_axis_tenant_tdata), .tkeep(m_axis_tenant_tkeep), .tvalid(m_axis_tenant_tvalid),
+        .tready(m_axis_tenant_tready), .tlast(m_axis_tenant_tlast), .tuser(m_axis_tenant_tuser),
+        .unstable(unstable[96 +: 32]), .ragged(ragged[96 +: 32]),
+        .unknown(unknown[96 +: 32]), .inside(inside[3])
+    );
+
+    axis_monitor #(.W(W), .U(1)) monitor_m_underlay (
+        .clk(clk), .rst(rst),
+        .tdata(m_axis_underlay_tdata), .tkeep(m_axis_underlay_tkeep), .tvalid(m_axis_underlay_tvalid),
+        .tready(m_axis_underlay_tready), .tlast(m_axis_underlay_tlast), .tuser(m_axis_underlay_tuser),
+        .unstable(unstable[128 +: 32]), .ragged(ragged[128 +: 32]),
+        .unknown(unknown[128 +: 32]), .inside(inside[4])
+    );
+
+    axis_monitor #(.W(W), .U(1)) monitor_m_host (
+        .clk(clk), .rst(rst),
+        .tdata(m_axis_host_tdata), .tkeep(m_axis_host_tkeep), .tvalid(m_axis_host_tvalid),
+        .tready(m_axis_host_tready), .tlast(m_axis_host_tlast), .tuser(m_axis_host_tuser),
+        .unstable(unstable[160 +: 32]), .ragged(ragged[160 +: 32]),
+        .unknown(unknown[160 +: 32]), .inside(inside[5])
+    );
+
+    wire [5:0] valid = {
+        m_axis_host_tvalid, m_axis_underlay_tvalid, m_axis_tenant_tvalid,
+        s_axis_host_tvalid, s_axis_underlay_tvalid, s_axis_tenant_tvalid
+    };
+    wire [5:0] ready = {
+        m_axis_host_tready, m_axis_underlay_tready, m_axis_tenant_tready,
+        s_axis_host_tready, s_axis_underlay_tready, s_axis_tenant_tready
+    };
+    wire       moved = |(valid & ready) || (s_axis_config_tvalid && s_axis_config_tready)
+                       || (s_axis_counter_tvalid && s_axis_counter_tready)
+                       || (m_axis_counter_tvalid && m_axis_counter_tready);
+
+    initial begin
+        idle_wrong = 0;
+        activity = 0;
+        quiet = 0;
+    end
+
+    always @(posedge clk) begin
+        if (moved)
+            activity <= activity + 1;
+        if (rst || !idle || |valid)
+            quiet <= 0;
+        else
+            quiet <= quiet + 1;
+        if (!rst && idle && (|inside[2:0] || |valid[5:3]))
+            idle_wrong <= idle_wrong + 1;
+    end
+endmodule

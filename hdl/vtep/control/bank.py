@@ -100,11 +100,11 @@ class CounterBank(wiring.Component):
                 halves.append(self._elaborate_memories(m, field, amount, strobe, index, clear))
 
         read_valid = self._delay(m, "read_enable", self.read_enable, self.latency)
-        field = self._delay(m, "read_field", self.read_field, 2)
+        read_field = self._delay(m, "read_field", self.read_field, 2)
         low = Signal(HALF, reset_less=True)
         m.d.sync += [
-            low.eq(self._choose(field[1], [half for half, _ in halves])),
-            self.read_value.eq(Cat(low, self._choose(field[2], [half for _, half in halves]))),
+            low.eq(self._choose(read_field[1], [half for half, _ in halves])),
+            self.read_value.eq(Cat(low, self._choose(read_field[2], [half for _, half in halves]))),
         ]
         m.d.comb += self.read_valid.eq(read_valid[-1])
         return m

@@ -1,0 +1,82 @@
+"""Write RTLIL as Verilog with Yosys: ``python rtlil_to_verilog.py IN.il OUT.v``.
+
+A process of its own for each design, started by `vtep.verilog`: Yosys numbers what it names from a counter that
+lives as long as its process, and ends the process when it meets an error.
+"""
+
+import sys
+
+from pyosys import libyosys as ys
+
+ARITHMETIC = {"$add", "$sub", "$mul", "$neg", "$not", "$and", "$or", "$xor", "$xnor", "$pos"}
+COMPARISON = {"$eq", "$ne", "$lt", "$le", "$gt", "$ge", "$eqx", "$nex"}
+SHIFT = {"$shl", "$shr", "$sshl", "$sshr", "$shift", "$shiftx"}
+
+
+def port_name(name):
+    """Yosys's form of a port's or parameter's name."""
+    return ys.IdString("\\" + name)
+
+
+def is_signed(cell, port):
+    """Whether the operand at ``port`` is signed."""
+    name = port_name(port + "_SIGNED")
+    return cell.hasParam(name) and cell.getParam(name).as_bool()
+
+
+def resize(cell, port, width):
+    """Extend by the operand's own sign, or cut, what is connected to ``port``."""
+    operand = cell.getPort(port_name(port))
+    if operand.size() > width:
+        operand = operand.extract(0, width)
+    else:
+        operand.extend_u0(width, is_signed(cell, port))
+    cell.setPort(port_name(port), operand)
+
+
+def match_widths(module, cell):
+    """Give the operands of ``cell`` the widths that its result asks for.
+
+    RTLIL extends and cuts them silently, and so does Verilog, but there every linter asks whether that was meant.
+    """
+    kind = cell.type.str()
+    operands = [port for port in ("A", "B") if cell.hasPort(port_name(port))]
+    if kind in ARITHMETIC:
+        width = cell.getPort(port_name("Y")).size()
+        for port in operands:
+            resize(cell, port, width)
+            cell.setParam(port_name(port + "_SIGNED"), ys.Const(0, 1))
+    elif kind in COMPARISON:
+        width = max(cell.getPort(port_name(port)).size() for port in operands)
+        for port in operands:
+            resize(cell, port, width)
+    elif kind in SHIFT:
+        result = cell.getPort(port_name("Y"))
+        width = max(cell.getPort(port_name("A")).size(), result.size())
+        resize(cell, "A", width)
+        if width > result.size():
+            whole = ys.SigSpec(module.addWire(module.uniquify(ys.IdString("$shifted")), width))
+            module.connect(result, whole.extract(0, result.size()))
+            cell.setPort(port_name("Y"), whole)
+    else:
+        return
+    cell.fixup_parameters(is_signed(cell, "A"), is_signed(cell, "B"))
+
+
+def main(source, target):
+    """Convert file ``source`` to file ``target``."""
+    design = ys.Design()
+    ys.run_pass(f"read_rtlil {source}", design)
+    # Amaranth emits only such processes as Verilog can say; they stay, since a case is easier to read than its gates.
+    ys.run_pass("proc -nomux -norom -noopt", design)
+    for module in design.all_selected_modules():
+        for cell in module.selected_cells():
+            match_widths(module, cell)
+    ys.run_pass("check -assert", design)
+    for kind in ("", "-modattr "):
+        ys.run_pass(f"attrmap {kind}-remove generator -remove top -remove src -remove amaranth.*", design)
+    ys.run_pass(f"write_verilog {target}", design)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

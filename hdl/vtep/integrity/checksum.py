@@ -19,17 +19,20 @@ LEVELS_PER_STAGE = 4
 """Carry-save adders one behind the other between two registers."""
 
 
-def _save_carry(a: Value, b: Value, c: Value) -> tuple[Value, Value]:
+def _save_carry(m: Module, a: Value, b: Value, c: Value) -> tuple[Value, Value]:
     """Two numbers whose sum is that of three, modulo 2**16 - 1; they are both 0 only if all three are."""
-    return a ^ b ^ c, ((a & b) | (a & c) | (b & c)).rotate_left(1)
+    # Signals, since an expression is written out anew wherever it is used.
+    partial, carry = Signal(16), Signal(16)
+    m.d.comb += [partial.eq(a ^ b ^ c), carry.eq(((a & b) | (a & c) | (b & c)).rotate_left(1))]
+    return partial, carry
 
 
-def _reduce_level(rows: list[Value]) -> list[Value]:
+def _reduce_level(m: Module, rows: list[Value]) -> list[Value]:
     """One level of carry-save adders."""
     reduced: list[Value] = []
     whole = len(rows) - len(rows) % 3
     for i in range(0, whole, 3):
-        reduced += _save_carry(*rows[i : i + 3])
+        reduced += _save_carry(m, *rows[i : i + 3])
     return reduced + rows[whole:]
 
 
@@ -65,7 +68,7 @@ class _Sum:
         control = Cat(valid, valid & first, valid & end & (active | first))
         for stage in range(_stages(data_width)):
             for _ in range(LEVELS_PER_STAGE):
-                rows = _reduce_level(rows) if len(rows) > 2 else rows
+                rows = _reduce_level(m, rows) if len(rows) > 2 else rows
             registers: list[Value] = []
             for i, row in enumerate(rows):
                 register = Signal(16, name=f"sum_{stage}_{i}", reset_less=True)
@@ -81,7 +84,7 @@ class _Sum:
         start = control[1]
         rows += [kept_a & ~start.replicate(16), kept_b & ~start.replicate(16)]
         while len(rows) > 2:
-            rows = _reduce_level(rows)
+            rows = _reduce_level(m, rows)
         self.a, self.b = rows
         self.end = control[2]
         with m.If(control[0]):

@@ -1,0 +1,205 @@
+"""Staged parsing: fields are taken from a frame as its beats pass, at one of several places each.
+
+A parser at 8 bits meets a header's bytes one by one; at 512 bits it meets a whole stack of headers in one beat, where
+the place of a field depends on another field of the same beat. `BeatPipe` serves both from one description: it keeps
+delayed views ("stages") of the beats, and a decision taken at one stage steers what is captured at a later one. How many
+stages lie between is worked out at elaboration from the byte positions: where the deciding byte always arrives in an
+earlier beat, none are needed, so narrow datapaths cost next to nothing.
+
+The timing rule that everything here keeps: a signal is *at stage s* when, s clocks after a beat was accepted, it
+tells what is known of the frame including that beat. A register written from the beat at stage d is at stage d + 1;
+a combinational function of signals at stage s is at stage s; delaying by k clocks moves it to s + k.
+"""
+
+from collections.abc import Iterable, Sequence
+
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, ValueLike
+
+__all__ = ["BeatPipe", "Staged", "first_stage"]
+
+
+def gap(lanes: int, decided: int, used: int) -> int:
+    """Beats between the beat with byte ``decided`` and the one with byte ``used``."""
+    return used // lanes - decided // lanes
+
+
+def first_stage(lanes: int, needs: Iterable[tuple[int, int, int]]) -> int:
+    """First stage at which a capture may run.
+
+    Parameters
+    ----------
+    lanes : int
+        Byte lanes of a beat.
+    needs : iterable of (stage, decided, used)
+        A decision that is at ``stage`` and rests on byte ``decided`` steers the capture of byte ``used``.
+    """
+    return max([0, *(stage - gap(lanes, decided, used) for stage, decided, used in needs)])
+
+
+class Staged:
+    """A value together with the stage it is at (see the module's timing rule)."""
+
+    def __init__(self, value: ValueLike, stage: int) -> None:
+        self.value = Value.cast(value)
+        self.stage = stage
+        self.chain = [self.value]
+
+
+class BeatPipe:
+    """Delayed views of the beats of a packet stream, and captures from them.
+
+    Parameters
+    ----------
+    m : Module
+        Receives the registers.
+    lanes : int
+        Byte lanes of a beat.
+    window : int
+        How many bytes of a frame can be captured from.
+    valid, data, last : Value
+        The beat that is accepted in this clock (``valid`` already includes ``ready``).
+
+    Notes
+    -----
+    ``index`` of a view counts the beats of the frame and stands still behind the window. A capture keeps its
+    value until the next frame's byte arrives at the same stage: whoever needs it later delays it with `at`.
+    Bytes that the frame does not have are left over from earlier frames.
+    """
+
+    def __init__(self, m: Module, *, lanes: int, window: int, valid: Value, data: Value, last: Value) -> None:
+        self.m = m
+        self.lanes = lanes
+        self.beats = -(-window // lanes)
+        index = Signal(range(self.beats + 1))
+        with m.If(valid):
+            with m.If(last):
+                m.d.sync += index.eq(0)
+            with m.Elif(index != self.beats):
+                m.d.sync += index.eq(index + 1)
+        self._hits: dict[tuple[int, int], Signal] = {}
+        self._views: list[dict[str, Value]] = [{"valid": valid, "data": data, "last": last, "index": index}]
+
+    def view(self, stage: int) -> dict[str, Value]:
+        """The beats, ``stage`` clocks after they were accepted: ``valid``, ``data``, ``last``, ``index``."""
+        while len(self._views) <= stage:
+            depth = len(self._views)
+            view: dict[str, Value] = {}
+            for name, value in self._views[-1].items():
+                delayed = Signal(value.shape(), name=f"{name}_{depth}", reset_less=name != "valid")
+                self.m.d.sync += delayed.eq(value)
+                view[name] = delayed
+            self._views.append(view)
+        return self._views[stage]
+
+    def at(self, staged: Staged, stage: int) -> Value:
+        """The value of ``staged`` at ``stage``.
+
+        A stage before its own gives the value undelayed: the caller has made sure by `first_stage` that the deciding byte
+        lies in an earlier beat.
+        """
+        while len(staged.chain) <= stage - staged.stage:
+            if len(staged.chain) == 1 and not isinstance(staged.value, Signal):
+                staged.chain[0] = self.wire(staged.value)
+            delayed = Signal(staged.value.shape(), reset_less=True)
+            self.m.d.sync += delayed.eq(staged.chain[-1])
+            staged.chain.append(delayed)
+        return staged.chain[max(0, stage - staged.stage)]
+
+    def register(self, staged: Staged) -> Staged:
+        """``staged``, one register later."""
+        return Staged(self.at(staged, staged.stage + 1), staged.stage + 1)
+
+    def wire(self, value: ValueLike, *, name: str | None = None) -> Signal:
+        """``value`` as a signal. An expression is written out anew wherever it is used; a signal is not."""
+        value = Value.cast(value)
+        signal = Signal(value.shape(), name=name)
+        self.m.d.comb += signal.eq(value)
+        return signal
+
+    def hits(self, stage: int, position: int) -> Value:
+        """High while the beat with byte ``position`` of a frame is at ``stage``."""
+        key = (stage, position // self.lanes)
+        if key not in self._hits:
+            view = self.view(stage)
+            self._hits[key] = self.wire(view["valid"] & (view["index"] == key[1]), name=f"beat_{key[1]}_at_{stage}")
+        return self._hits[key]
+
+    def byte(self, stage: int, position: int) -> Value:
+        """The lane in which byte ``position`` of a frame travels, at ``stage``."""
+        lane = position % self.lanes
+        return self.view(stage)["data"][8 * lane : 8 * lane + 8]
+
+    def capture(self, stage: int, places: Sequence[tuple[int, ValueLike]], length: int, *, name: str) -> Staged:
+        """Capture ``length`` bytes of each frame.
+
+        Parameters
+        ----------
+        stage : int
+            Where to take them.
+        places : sequence of (int, ValueLike)
+            Where the field may begin, each with the condition (at ``stage``) under which it is there; at most one holds.
+        length : int
+            Bytes of the field.
+
+        Returns
+        -------
+        Staged
+            The field as a number, the first byte most significant, at ``stage + 1``.
+        """
+        conditions = [(start, self.wire(condition)) for start, condition in places]
+        selections: dict[tuple[tuple[int, int], ...], Signal] = {}
+        captured: list[Value] = []
+        for offset in range(length):
+            register = Signal(8, name=f"{name}_{offset}", reset_less=True)
+            lanes: dict[int, list[tuple[int, int]]] = {}
+            for number, (start, _) in enumerate(conditions):
+                beat, lane = divmod(start + offset, self.lanes)
+                lanes.setdefault(lane, []).append((beat, number))
+            chosen: Value = Const(0, 8)
+            hits = []
+            for lane, sources in lanes.items():
+                # Neighbouring bytes mostly come with the same beats, under the same conditions.
+                key = tuple(sources)
+                if key not in selections:
+                    selections[key] = self.wire(
+                        Cat(self.hits(stage, beat * self.lanes) & conditions[number][1] for beat, number in sources).any()
+                    )
+                hits.append(selections[key])
+                byte = self.byte(stage, lane)
+                chosen = byte if len(lanes) == 1 else chosen | Mux(hits[-1], byte, 0)
+            with self.m.If(Cat(*hits).any()):
+                self.m.d.sync += register.eq(chosen)
+            captured.append(register)
+        return Staged(Cat(*reversed(captured)), stage + 1)
+
+    def region(
+        self, stage: int, begins: Sequence[tuple[int, ValueLike]], ends: Sequence[tuple[int, ValueLike]], *, name: str
+    ) -> Value:
+        """Lanes that lie in a region of the frame, at ``stage``.
+
+        Parameters
+        ----------
+        stage : int
+            Where the mask is wanted.
+        begins, ends : sequence of (int, ValueLike)
+            Positions at which the region may begin (its first byte) and end (the first byte behind it), each with the
+            condition (at ``stage``) under which it does; at most one of each holds. No end: it lasts to the frame's end.
+
+        Returns
+        -------
+        Value
+            A bit a lane, combinational.
+        """
+        view = self.view(stage)
+        masks = []
+        for edges, edge in ((begins, "begun"), (ends, "ended")):
+            passed = Signal(name=f"{name}_{edge}")
+            marks = [(position, self.wire(self.hits(stage, position) & condition)) for position, condition in edges]
+            mask = [
+                self.wire(passed | Cat(*(mark for position, mark in marks if position % self.lanes <= lane)).any())
+                for lane in range(self.lanes)
+            ]
+            with self.m.If(view["valid"]):
+                self.m.d.sync += passed.eq(~view["last"] & mask[-1])
+            masks.append(Cat(*mask))
+        return masks[0] & ~masks[1]

@@ -1,0 +1,245 @@
+"""The reframer: moves a frame's bytes by a signed distance and lays a prefix over its beginning."""
+
+from collections.abc import Sequence
+
+from amaranth.hdl import Cat, Module, Mux, Signal, unsigned
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from ..config import LENGTH_BITS, check_data_width
+from ..stream.packet import packet_signature
+from .store import raw_layout
+
+__all__ = ["Reframer", "job_layout", "shift_fields"]
+
+
+def rotations(data_width: int, shifts: Sequence[int]) -> list[int]:
+    """Distinct lane rotations that ``shifts`` need, ascending."""
+    return sorted({shift % (data_width // 8) for shift in shifts})
+
+
+def shift_fields(data_width: int, shift: int, shifts: Sequence[int]) -> dict[str, int]:
+    """Constants of a job that moves a frame by ``shift`` bytes, one of ``shifts``.
+
+    Returns
+    -------
+    dict
+        ``rotation`` (one-hot), ``lead``, ``preload`` for the job, and ``skip`` for the store's command.
+    """
+    lanes = data_width // 8
+    beats, lane = divmod(shift, lanes)
+    preload = beats < 0 and lane != 0
+    return {
+        "rotation": 1 << rotations(data_width, shifts).index(lane),
+        "lead": max(0, beats),
+        "preload": int(preload),
+        "skip": max(0, -beats - preload),
+    }
+
+
+def job_layout(
+    data_width: int, *, shifts: Sequence[int], prefix_bytes: int, user: data.StructLayout
+) -> data.StructLayout:
+    """One frame's work order for a `Reframer`.
+
+    ``rotation`` .. ``preload``: see `shift_fields`. ``beats``: beats of the outgoing frame less one. ``empty``: empty lanes of
+    the last. ``whole``: the frame ends where the stored one does (``beats`` and ``empty`` are ignored; shift 0 only).
+    ``drop``: nothing leaves. ``final``: the last job of this frame. ``prefix``, ``mask``: bytes from the first outgoing one on, and
+    which of them replace the frame's. ``user``: comes out beside the frame.
+    """
+    lanes = data_width // 8
+    lead = max(0, max(shifts) // lanes)
+    return data.StructLayout(
+        {
+            "rotation": unsigned(len(rotations(data_width, shifts))),
+            "lead": unsigned(lead.bit_length()),
+            "preload": unsigned(1),
+            "beats": unsigned(LENGTH_BITS),
+            "empty": unsigned((lanes - 1).bit_length()),
+            "whole": unsigned(1),
+            "drop": unsigned(1),
+            "final": unsigned(1),
+            "prefix": unsigned(8 * prefix_bytes),
+            "mask": unsigned(prefix_bytes),
+            "user": user,
+        }
+    )
+
+
+class Reframer(wiring.Component):
+    """Moves the bytes of frames and lays prefixes over them: the one engine behind header insertion and removal.
+
+    A frame's byte ``j`` leaves as byte ``j + shift``; bytes that would leave before byte 0 are gone, and the frame ends
+    where its job says. A positive shift makes room for headers, which the prefix then fills; a negative one removes
+    them.
+
+    Parameters
+    ----------
+    data_width : int
+        Width of a beat's data in bits: 8, 16, 32, 64, 128, 256 or 512.
+    shifts : sequence of int
+        The distances that jobs ask for; each costs one input of the lane rotator, unless another has its lane.
+    prefix_bytes : int
+        Longest prefix.
+    user : data.StructLayout
+        What a job carries along for the parent.
+    tail : bool
+        Wait for a token of ``verdicts`` before the last beat leaves (cut-through); otherwise every frame is good.
+
+    Attributes
+    ----------
+    jobs : In(stream)
+        Of `job_layout`.
+    beats : In(stream)
+        The frames of the jobs, in order, of `raw_layout`, less the beats that the command skipped.
+    verdicts : In(stream)
+        One token a frame: 1 marks it bad. Held until the frame's final job has ended. Only with ``tail``.
+    o : Out(stream)
+        A packet stream. From beat to beat one clock of latency, with the frame's first job known a clock before.
+    user : Out
+        Of the frame on ``o``, while ``o.valid``.
+    ended : Out(1)
+        Strobe: a job ended; ``ended_user`` and ``ended_error`` tell which and how. A dropped one ends too.
+    busy : Out(1)
+        A job or a beat is inside.
+
+    Notes
+    -----
+    Throughput: a beat of output a clock, from frame to frame as well, as long as jobs and beats are there; a negative
+    shift that is no multiple of the beat takes one beat of input before the first one leaves. Beats behind the end of the
+    outgoing frame are taken and forgotten. A reset forgets the frame under way.
+    """
+
+    def __init__(
+        self,
+        data_width: int,
+        *,
+        shifts: Sequence[int],
+        prefix_bytes: int,
+        user: data.StructLayout,
+        tail: bool = False,
+    ) -> None:
+        check_data_width(data_width)
+        if prefix_bytes < 1:
+            raise ValueError(f"prefix_bytes must be 1 or more, not {prefix_bytes}")
+        if not shifts:
+            raise ValueError("shifts must hold at least one distance")
+        self._data_width = data_width
+        self._shifts = tuple(shifts)
+        self._prefix_bytes = prefix_bytes
+        self._tail = tail
+        self._job = job_layout(data_width, shifts=shifts, prefix_bytes=prefix_bytes, user=user)
+        super().__init__(
+            {
+                "jobs": In(stream.Signature(self._job)),
+                "beats": In(stream.Signature(raw_layout(data_width))),
+                "verdicts": In(stream.Signature(unsigned(1))),
+                "o": Out(packet_signature(data_width)),
+                "user": Out(user),
+                "ended": Out(1),
+                "ended_user": Out(user),
+                "ended_error": Out(1),
+                "busy": Out(1),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        lanes = self._data_width // 8
+        beat = self.beats.payload
+
+        active = Signal()
+        job = Signal(self._job, reset_less=True)
+        previous = Signal(self._data_width, reset_less=True)
+        preload = Signal()
+        consumed = Signal()  # the frame's last beat has been taken
+        drain = Signal()  # the outgoing frame is complete, the stored one is not yet at its end
+
+        pending = Signal()  # the last beat stands in the output register and waits for its verdict
+
+        advance = Signal()
+        verdict = Signal()
+        known = Signal()
+        if self._tail:
+            m.d.comb += [verdict.eq(self.verdicts.payload), known.eq(self.verdicts.valid)]
+        else:
+            m.d.comb += known.eq(1)
+        m.d.comb += advance.eq(~pending & (~self.o.valid | self.o.ready))
+
+        # One step a clock: `emit` forms a beat, `take` uses one of the frame's.
+        need = (job.lead == 0) & ~consumed
+        final_step = consumed | Mux(job.whole, beat.last, job.beats == 0)
+        emit = Signal()
+        take = Signal()
+        drop = Signal()
+        m.d.comb += [
+            emit.eq(active & ~job.drop & ~preload & ~drain & advance & (~need | self.beats.valid)),
+            drop.eq(active & job.drop & known),
+            take.eq(self.beats.valid & active & ~job.drop & (preload | drain | (emit & need))),
+            self.beats.ready.eq(take),
+        ]
+        last = Signal()
+        settle = Signal()
+        m.d.comb += [
+            last.eq(emit & final_step),
+            settle.eq((last | pending) & known),
+            self.ended.eq(drop | settle),
+            self.ended_user.eq(job.user),
+            self.ended_error.eq(verdict),
+            # Drain while the verdict is awaited: it comes with the end of the stored frame, which must find room.
+            self.jobs.ready.eq(
+                ~active | drop | ((consumed | (take & beat.last)) & Mux(drain, ~pending | known, last & known))
+            ),
+        ]
+        if self._tail:
+            m.d.comb += self.verdicts.ready.eq(self.ended & job.final)
+
+        with m.If(take):
+            m.d.sync += [previous.eq(beat.data), preload.eq(0), consumed.eq(beat.last)]
+        with m.If(emit):
+            with m.If(job.lead != 0):
+                m.d.sync += job.lead.eq(job.lead - 1)
+            m.d.sync += [
+                job.beats.eq(job.beats - 1),
+                job.prefix.eq(job.prefix >> 8 * lanes),
+                job.mask.eq(job.mask >> lanes),
+            ]
+        with m.If(last):
+            m.d.sync += drain.eq(1)
+        with m.If(self.jobs.ready):
+            m.d.sync += [
+                active.eq(self.jobs.valid),
+                job.eq(self.jobs.payload),
+                preload.eq(self.jobs.payload.preload),
+                consumed.eq(0),
+                drain.eq(0),
+            ]
+        m.d.sync += pending.eq((last | pending) & ~known)
+
+        # The beat that leaves: two neighbouring beats through the lane rotator, under the prefix.
+        both = Cat(previous, beat.data)
+        lower = rotations(self._data_width, self._shifts)
+        moved = []
+        for lane in range(lanes):
+            byte = 0
+            for i, rotation in enumerate(lower):
+                source = both.word_select(lanes + lane - rotation, 8)
+                byte |= Mux(job.rotation[i], source, 0)
+            if lane < self._prefix_bytes:
+                byte = Mux(job.mask[lane], job.prefix.word_select(lane, 8), byte)
+            moved.append(byte)
+        with m.If(advance):
+            m.d.sync += self.o.valid.eq(emit & (~final_step | known))
+        with m.Elif(settle):
+            m.d.sync += self.o.valid.eq(1)
+        with m.If(emit):
+            m.d.sync += [
+                self.o.payload.data.eq(Cat(*moved)),
+                self.o.payload.last.eq(final_step),
+                self.o.payload.empty.eq(Mux(final_step, Mux(job.whole, beat.empty, job.empty), 0)),
+                self.user.eq(job.user),
+            ]
+        with m.If(emit | pending):
+            m.d.sync += self.o.payload.error.eq(settle & verdict)
+        m.d.comb += self.busy.eq(active | self.o.valid | self.beats.valid | self.jobs.valid)
+        return m

@@ -1,0 +1,213 @@
+"""The frame store: a ring buffer that whole frames, or parts of them, are read from by command."""
+
+from amaranth.hdl import Module, Mux, Signal, unsigned
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.memory import Memory
+from amaranth.lib.wiring import In, Out
+
+from ..config import check_data_width, check_range
+from ..stream.fifo import TokenQueue
+
+__all__ = ["FrameStore", "command_layout", "raw_layout"]
+
+ROOM_MARGIN = 4
+"""Beats that may still come after ``room`` fell: it is a register."""
+
+
+def raw_layout(data_width: int) -> data.StructLayout:
+    """A beat as it is stored: like a packet's payload, without an error mark."""
+    return data.StructLayout(
+        {"data": unsigned(data_width), "empty": unsigned((data_width // 8 - 1).bit_length()), "last": unsigned(1)}
+    )
+
+
+def command_layout(skip_range: int) -> data.StructLayout:
+    """What to do with the oldest frame.
+
+    ``drop``: forget it. Otherwise read it, without its first ``skip`` beats. ``final``: afterwards go on to the next
+    frame; without it the next command reads the same frame again.
+    """
+    return data.StructLayout({"drop": unsigned(1), "final": unsigned(1), "skip": unsigned((skip_range - 1).bit_length())})
+
+
+class FrameStore(wiring.Component):
+    """Ring buffer of frames, written as they come and read in order, by command.
+
+    A command may come as soon as the frame's first beat is there (cut-through), if the ``skip`` beats are there
+    too: reading waits for beats that are still to be written. A frame can be read several times (head-end
+    replication) or dropped in one clock whatever its length. Space is free again as the final reading goes on.
+
+    Parameters
+    ----------
+    data_width : int
+        Width of a beat's data in bits: 8, 16, 32, 64, 128, 256 or 512.
+    depth : int
+        Beats, a power of two, 8 or more.
+    frames : int
+        Frames that may begin before the oldest is done with, a power of two, 16 or more.
+    frame_margin : int
+        How many frames may still end after ``room`` fell, below ``frames``.
+    max_beats : int
+        A longer frame is cut to so many beats. 1 .. ``depth - 4``, unless frames are read while they are written, once each.
+    skip_range : int
+        Commands skip 0 .. ``skip_range - 1`` beats.
+    fast : bool
+        One clock from command to beat, from distributed RAM; otherwise three, for block RAM with output registers and a
+        registered handshake. One beat a clock in any case, also from frame to frame.
+
+    Attributes
+    ----------
+    write : In
+        ``valid``, ``data``, ``empty``, ``last``: beats to be stored, without back-pressure; stop 3 clocks after
+        ``room`` fell.
+    commands : In(stream)
+        Of `command_layout`.
+    beats : Out(stream)
+        Of `raw_layout`.
+    room : Out(1)
+        A register: the writer may go on.
+    vacant : Out(1)
+        Nothing is stored.
+
+    Notes
+    -----
+    A reset empties the store; a frame that it cut is gone.
+    """
+
+    def __init__(
+        self,
+        data_width: int,
+        *,
+        depth: int,
+        frames: int,
+        frame_margin: int,
+        max_beats: int,
+        skip_range: int = 1,
+        fast: bool = False,
+    ) -> None:
+        check_data_width(data_width)
+        check_range("depth", depth, 8, 1 << 24)
+        if depth & (depth - 1):
+            raise ValueError(f"depth must be a power of two, not {depth}")
+        check_range("max_beats", max_beats, 1, 1 << 24)
+        check_range("frame_margin", frame_margin, 1, frames - 1)
+        self._depth = depth
+        self._frames = frames
+        self._frame_margin = frame_margin
+        self._max_beats = max_beats
+        self._fast = fast
+        self._layout = raw_layout(data_width)
+        super().__init__(
+            {
+                "write": In(
+                    wiring.Signature(
+                        {
+                            "valid": Out(1),
+                            "data": Out(data_width),
+                            "empty": Out(self._layout["empty"].shape),
+                            "last": Out(1),
+                        }
+                    )
+                ),
+                "commands": In(stream.Signature(command_layout(skip_range))),
+                "beats": Out(stream.Signature(self._layout)),
+                "room": Out(1),
+                "vacant": Out(1),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        pointer = unsigned(self._depth.bit_length() - 1)
+        attributes = {"ram_style": "distributed"} if self._fast else {}
+        m.submodules.memory = memory = Memory(shape=self._layout, depth=self._depth, init=[], attrs=attributes)
+        write = memory.write_port()
+        read = memory.read_port()
+        m.submodules.ends = ends = TokenQueue(pointer, self._frames, margin=self._frame_margin)
+
+        # Writing: a frame beyond max_beats is cut there, so that it always has an end in the store.
+        head = Signal(pointer)
+        count = Signal(range(self._max_beats + 1))
+        cut = Signal()
+        take = self.write.valid & ~cut
+        at_limit = count == self._max_beats - 1
+        last = self.write.last | at_limit
+        m.d.comb += [
+            write.addr.eq(head),
+            write.en.eq(take),
+            write.data.data.eq(self.write.data),
+            write.data.empty.eq(Mux(self.write.last, self.write.empty, 0)),
+            write.data.last.eq(last),
+            ends.i.valid.eq(take & last),
+            ends.i.payload.eq(head + 1),
+        ]
+        with m.If(self.write.valid):
+            m.d.sync += count.eq(Mux(self.write.last, 0, Mux(at_limit, count, count + 1)))
+            m.d.sync += cut.eq(~self.write.last & (cut | at_limit))
+        with m.If(take):
+            m.d.sync += head.eq(head + 1)
+
+        # Reading. `base` is the first beat of the oldest frame, `position` the next beat to read of it.
+        command = self.commands.payload
+        base = Signal(pointer)
+        position = Signal(pointer)
+        started = Signal()
+        free_from = Signal(pointer)
+        go = Signal()
+        address = Signal(pointer)
+        step = Signal()
+        ending = Signal()
+        m.d.comb += [
+            address.eq(Mux(started, position, base + command.skip)),
+            step.eq(self.commands.valid & ~command.drop & (address != head) & go),
+            ending.eq(ends.o.valid & (ends.o.payload == (address + 1)[: len(address)])),
+            read.addr.eq(address),
+        ]
+        done = Signal()
+        m.d.comb += done.eq(Mux(command.drop, self.commands.valid & ends.o.valid, step & ending))
+        m.d.comb += self.commands.ready.eq(done)
+        m.d.comb += ends.o.ready.eq(done & (command.drop | command.final))
+        with m.If(step):
+            m.d.sync += position.eq(address + 1)
+            m.d.sync += started.eq(~ending)
+            with m.If(command.final):
+                m.d.sync += free_from.eq(address + 1)
+        with m.If(ends.o.ready):
+            m.d.sync += base.eq(ends.o.payload)
+            m.d.sync += free_from.eq(ends.o.payload)
+
+        used = Signal(pointer)
+        m.d.comb += used.eq(head - free_from)
+        m.d.sync += self.room.eq((used < self._depth - ROOM_MARGIN) & ends.room)
+        m.d.comb += self.vacant.eq((used == 0) & ~ends.o.valid)
+
+        fetched = Signal()
+        if self._fast:
+            m.d.comb += [
+                go.eq(~fetched | self.beats.ready),
+                read.en.eq(go),
+                self.beats.valid.eq(fetched),
+                self.beats.payload.eq(read.data),
+            ]
+            with m.If(go):
+                m.d.sync += fetched.eq(step)
+        else:
+            # Two registers follow the memory without back-pressure; `waiting` keeps room for both in the queue behind.
+            m.submodules.output = output = TokenQueue(self._layout, 4)
+            landed = Signal()
+            landing = Signal(self._layout, reset_less=True)
+            waiting = Signal(range(5))
+            m.d.comb += [
+                go.eq(waiting != 4),
+                read.en.eq(1),
+                output.i.valid.eq(landed),
+                output.i.payload.eq(landing),
+            ]
+            m.d.sync += [
+                fetched.eq(step),
+                landed.eq(fetched),
+                landing.eq(read.data),
+                waiting.eq(waiting + step - (output.o.valid & output.o.ready)),
+            ]
+            wiring.connect(m, output.o, wiring.flipped(self.beats))
+        return m

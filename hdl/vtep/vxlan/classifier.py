@@ -1,0 +1,86 @@
+"""The rules of decapsulation (SPEC.md section 4) in their order: which is the first that applies to a frame."""
+
+from amaranth.hdl import Const, Module, Mux, Signal, Value, unsigned
+from amaranth.lib import enum
+
+from ..control.counters import DECAP_REASONS
+
+__all__ = ["TO_HOST", "Rule", "first_rule", "reason_index"]
+
+
+class Rule(enum.Enum, shape=unsigned(5)):
+    """What a frame can meet, in the order of the rules; the first that applies decides."""
+
+    RUNT = 0
+    OVERSIZE = 1
+    ERROR = 2
+    NOT_MINE = 3
+    HOST_ETHERTYPE = 4
+    IP_HEADER = 5
+    IP_CHECKSUM = 6
+    IP_LENGTH = 7
+    HOST_ADDRESS = 8
+    HOST_PROTOCOL = 9
+    FRAGMENT = 10
+    UDP_SHORT = 11
+    HOST_PORT = 12
+    UDP_LENGTH = 13
+    UDP_CHECKSUM = 14
+    VXLAN_FLAGS = 15
+    VXLAN_RESERVED = 16
+    UNKNOWN_VNI = 17
+    INNER_RUNT = 18
+    INNER_VLAN = 19
+    ECN = 20
+    DELIVER = 21
+
+
+TO_HOST = (Rule.HOST_ETHERTYPE, Rule.HOST_ADDRESS, Rule.HOST_PROTOCOL, Rule.FRAGMENT, Rule.HOST_PORT)
+"""Rules that send the frame to the host port."""
+
+REASONS = {
+    Rule.RUNT: "underlay_runt",
+    Rule.OVERSIZE: "underlay_oversize",
+    Rule.ERROR: "underlay_error",
+    Rule.NOT_MINE: "not_mine",
+    Rule.IP_HEADER: "ip_header",
+    Rule.IP_CHECKSUM: "ip_checksum",
+    Rule.IP_LENGTH: "ip_length",
+    Rule.FRAGMENT: "fragment",
+    Rule.UDP_SHORT: "udp_length",
+    Rule.UDP_LENGTH: "udp_length",
+    Rule.UDP_CHECKSUM: "udp_checksum",
+    Rule.VXLAN_FLAGS: "vxlan_flags",
+    Rule.VXLAN_RESERVED: "vxlan_reserved",
+    Rule.UNKNOWN_VNI: "unknown_vni",
+    Rule.INNER_RUNT: "inner_runt",
+    Rule.INNER_VLAN: "inner_vlan",
+    Rule.ECN: "ecn",
+}
+"""Counters of the rules that have one."""
+
+
+def first_rule(m: Module, flags: dict[Rule, Value]) -> Value:
+    """Number of the first rule whose flag is high, ``DELIVER`` if none is."""
+    # A tree: each node keeps the first rule of its half that applies.
+    level: list[tuple[Value, Value]] = [(flags[rule], Const(rule.value, 5)) for rule in Rule if rule in flags]
+    level.append((Const(1, 1), Const(Rule.DELIVER.value, 5)))
+    while len(level) > 1:
+        pairs: list[tuple[Value, Value]] = []
+        for (low_any, low), (high_any, high) in zip(level[0::2], level[1::2], strict=False):
+            either, chosen = Signal(), Signal(5)
+            m.d.comb += [either.eq(low_any | high_any), chosen.eq(Mux(low_any, low, high))]
+            pairs.append((either, chosen))
+        level = pairs + level[len(pairs) * 2 :]
+    return level[0][1]
+
+
+def reason_index(m: Module, rule: Value) -> tuple[Value, Value]:
+    """Whether ``rule`` has a counter, and its index in `DECAP_REASONS`."""
+    counts = Signal()
+    index = Signal(range(len(DECAP_REASONS)))
+    with m.Switch(rule):
+        for member, reason in REASONS.items():
+            with m.Case(member.value):
+                m.d.comb += [counts.eq(1), index.eq(DECAP_REASONS.index(reason))]
+    return counts, index

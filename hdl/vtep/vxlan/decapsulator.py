@@ -1,0 +1,709 @@
+"""The decapsulator: underlay frames in, tenant and host frames out (SPEC.md section 4)."""
+
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, unsigned
+from amaranth.lib import data, wiring
+from amaranth.lib.wiring import In, Out
+
+from ..config import LENGTH_BITS, Mode, VtepParameters
+from ..control.counters import DECAP_REASONS
+from ..control.ports import carried_event, carried_layout, config_bus, entry_of, reason_event, writes_to
+from ..control.tables import Table
+from ..headers import (
+    ETHERNET,
+    ETHERTYPE_CTAG,
+    ETHERTYPE_IPV4,
+    ETHERTYPE_IPV6,
+    IPV4,
+    IPV6,
+    MAC_BYTES,
+    PROTOCOL_UDP,
+    TAG_BYTES,
+    UDP,
+    VLAN_TAG,
+    VXLAN_FLAG_I,
+)
+from ..integrity.checksum import ChecksumAccumulator
+from ..lookup.exact import ExactMatch
+from ..packet.length import FrameEnd, measure
+from ..packet.pipe import BeatPipe, Staged, first_stage
+from ..packet.reframer import Reframer, shift_fields
+from ..packet.store import FrameStore, command_layout
+from ..stream.fifo import TokenQueue
+from ..stream.packet import packet_signature
+from .classifier import TO_HOST, Rule, first_rule, reason_index
+from .underlay_parser import (
+    OUTER_WORDS,
+    TUNNEL_BYTES,
+    WORD,
+    UnderlayFields,
+    ip_field,
+    is_tag,
+    parse_underlay,
+    window_bytes,
+)
+
+__all__ = ["Decapsulator"]
+
+FRAMES = 64
+"""Frames that may wait inside, a power of two; the pipeline in front of the queues counts as well."""
+
+SHIFT_WORDS = range(OUTER_WORDS[0] - 1, OUTER_WORDS[-1] + 1)
+"""Words of a removal: those between Ethernet header and UDP, less one for a tag that is pushed."""
+
+MAX_TAGS = 3
+"""Tags in front of an outgoing inner IP header: two of its own and a pushed one."""
+
+PREFIX_BYTES = ETHERNET.length + MAX_TAGS * TAG_BYTES + IPV4.offset("header_checksum") + 2
+"""Bytes of an outgoing frame up to the last that can be another than came in."""
+
+ECN_CE = 3
+ECN_ECT0 = 2
+ECN_ECT1 = 1
+
+
+def removal(words: int) -> int:
+    """Distance that a frame is moved by when ``words`` (see `SHIFT_WORDS`) are removed with all that is fixed."""
+    return -(ETHERNET.length + TUNNEL_BYTES + WORD * words)
+
+
+class Decapsulator(wiring.Component):
+    """Removes the outer headers of VXLAN frames, after every check of SPEC.md section 4.
+
+    Parameters
+    ----------
+    parameters : VtepParameters
+        ``data_width``, ``decap_mode``, ``decap_queue_bytes``, ``vnis``, ``tunnels``, ``ipv6``, ``udp_checksum`` and
+        ``max_frame_length`` are used.
+
+    Attributes
+    ----------
+    i : In(stream)
+        Underlay rx, a packet stream. ``i.ready`` is a register.
+    tenant, host : Out(stream)
+        Packet streams: decapsulated frames, and frames for the host as they came.
+    config : In
+        See `config_bus`.
+    reason : Out
+        See `reason_event`: an index into ``DECAP_REASONS``, once a frame at most.
+    carried : Out
+        See `carried_event`: a frame was delivered to the tenant, unmarked.
+    idle : Out(1)
+        No frame is inside.
+
+    Notes
+    -----
+    Throughput: a beat a clock is taken at every frame size, as long as the outputs take theirs. Frames keep their order.
+
+    Latency, from the first beat in to the first beat out: store-and-forward, behind the last beat in; cut-through, 16
+    clocks at 64 bits and 11 at 512 bits for IPv4 without outer and inner tags, if the frame goes on so long (a frame's last
+    beat waits for its checks).
+
+    Reset: frames inside are forgotten, tables are emptied.
+    """
+
+    def __init__(self, parameters: VtepParameters) -> None:
+        self._parameters = parameters
+        self._user = data.StructLayout(
+            {"host": unsigned(1), "delivered": unsigned(1), "carried": carried_layout(parameters)}
+        )
+        super().__init__(
+            {
+                "i": In(packet_signature(parameters.data_width)),
+                "tenant": Out(packet_signature(parameters.data_width)),
+                "host": Out(packet_signature(parameters.data_width)),
+                "config": In(config_bus(parameters)),
+                "reason": Out(reason_event(DECAP_REASONS)),
+                "carried": Out(carried_event(parameters)),
+                "idle": Out(1),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        parameters = self._parameters
+        lanes = parameters.lanes
+        accepted = self.i.valid & self.i.ready
+        pipe = BeatPipe(
+            m,
+            lanes=lanes,
+            window=window_bytes(),
+            valid=accepted,
+            data=self.i.payload.data,
+            last=self.i.payload.last,
+        )
+        end = measure(
+            m,
+            pipe,
+            empty=self.i.payload.empty,
+            error=self.i.payload.error,
+            max_frame_length=parameters.max_frame_length,
+        )
+        latency = max(self._vni_table(m).latency, self._tunnel_tables(m))
+        fields = parse_underlay(m, pipe, parameters, latency)
+        self._fields, self._pipe, self._end = fields, pipe, end
+
+        verdict_stage = fields.ready + 1
+        flags, late, length_bad = self._rules(m, pipe, fields, end)
+        head = pipe.at(fields.head, verdict_stage)
+        tail = pipe.at(fields.tail, verdict_stage)
+
+        # The first rule that the headers alone decide; kept for the frame's end.
+        early = first_rule(m, flags)
+        kept = Signal(5)
+        with m.If(head):
+            m.d.sync += kept.eq(early)
+        by_headers = Signal(5)
+        m.d.comb += by_headers.eq(Mux(head, early, kept))
+        # With what the end of the frame tells. RUNT is known with the headers, as such a frame ends there.
+        at_end = Signal(5)
+        with m.If((by_headers != Rule.RUNT.value) & (late != 0)):
+            m.d.comb += at_end.eq(Mux(late[0], Rule.OVERSIZE.value, Rule.ERROR.value))
+        with m.Elif((by_headers > Rule.IP_LENGTH.value) & length_bad):
+            m.d.comb += at_end.eq(Rule.IP_LENGTH.value)
+        with m.Else():
+            m.d.comb += at_end.eq(by_headers)
+
+        final_rule, final_stage = self._final_rule(m, Staged(at_end, verdict_stage))
+        ended = pipe.at(fields.tail, final_stage)
+        counts, index = reason_index(m, final_rule)
+        bad = Signal()
+        m.d.comb += bad.eq(counts & (final_rule != Rule.FRAGMENT.value))
+        m.d.sync += [self.reason.strobe.eq(ended & counts), self.reason.index.eq(index)]
+
+        store, reframer, flying = self._egress(m, final_stage)
+        m.d.comb += [
+            store.write.valid.eq(accepted),
+            store.write.data.eq(self.i.payload.data),
+            store.write.empty.eq(self.i.payload.empty),
+            store.write.last.eq(self.i.payload.last),
+        ]
+        token = self._token(m, verdict_stage, pipe.wire(Mux(tail, at_end, early)))
+        verdicts = TokenQueue(unsigned(1), FRAMES)
+        m.submodules.verdicts = verdicts
+        m.d.comb += [verdicts.i.valid.eq(ended), verdicts.i.payload.eq(bad)]
+        if parameters.decap_mode is Mode.CUT_THROUGH:
+            self._cut_through(m, head, token, verdicts, store, reframer)
+        else:
+            self._store_and_forward(m, head, token, verdicts, store, reframer)
+        self._outputs(m, reframer)
+
+        # A frame is inside from its first beat until its last has left; in between it is in the store or the reframer,
+        # or, when it was dropped, still in the pipeline that counts it.
+        counting = Signal(flying)
+        m.d.sync += counting.eq(Cat(accepted, counting[:-1]))
+        m.d.comb += self.idle.eq(store.vacant & ~reframer.busy & ~counting.any())
+        return m
+
+    def _vni_table(self, m: Module) -> ExactMatch:
+        """Index, tag and policy by VNI."""
+        parameters = self._parameters
+        entry = entry_of(self.config, Table.VNI, parameters)
+        value = data.StructLayout({"vlan": unsigned(12), "inner_vlan_discard": unsigned(1)})
+        m.submodules.vnis = self._vnis = table = ExactMatch(24, value, parameters.vnis)
+        m.d.comb += [
+            table.write_enable.eq(writes_to(self.config, Table.VNI)),
+            table.write_index.eq(self.config.write.index),
+            table.write_used.eq(entry.used),
+            table.write_key.eq(entry.vni),
+            table.write_value.vlan.eq(entry.vlan),
+            table.write_value.inner_vlan_discard.eq(entry.inner_vlan_discard),
+        ]
+        return table
+
+    def _tunnel_tables(self, m: Module) -> int:
+        """Groups that we are in, by outer destination, and tunnels to count for, by outer source."""
+        parameters = self._parameters
+        entry = entry_of(self.config, Table.TUNNEL, parameters)
+        address_bits = 128 if parameters.ipv6 else 32
+        key = Cat(entry.remote[:address_bits], entry.remote_is_ipv6)
+        self._groups = ExactMatch(address_bits + 1, unsigned(0), parameters.tunnels)
+        self._peers = ExactMatch(address_bits + 1, unsigned(0), parameters.tunnels)
+        m.submodules.groups, m.submodules.peers = self._groups, self._peers
+        for table, used in ((self._groups, entry.remote_is_group), (self._peers, ~entry.remote_is_group)):
+            m.d.comb += [
+                table.write_enable.eq(writes_to(self.config, Table.TUNNEL)),
+                table.write_index.eq(self.config.write.index),
+                table.write_used.eq(entry.used & used),
+                table.write_key.eq(key),
+            ]
+        return self._groups.latency
+
+    def _rules(
+        self, m: Module, pipe: BeatPipe, fields: UnderlayFields, end: FrameEnd
+    ) -> tuple[dict[Rule, Value], Value, Value]:
+        """Flags of the rules, one clock behind ``fields.ready``.
+
+        Returns
+        -------
+        tuple
+            The rules that headers decide; (oversize, error); the IP packet is longer than the frame.
+        """
+        settings = self.config.settings
+        now = fields.ready
+        then = now + 1
+        flags: dict[Rule, Value] = {}
+
+        def flag(value: Value, name: str) -> Signal:
+            register = Signal(name=name)
+            m.d.sync += register.eq(value)
+            return register
+
+        def at(staged: Staged) -> Value:
+            return pipe.at(staged, now)
+
+        def ip(offset: int, length: int) -> Value:
+            return ip_field(fields, pipe, now, offset, length)
+
+        # Rule 1 and 2. The destination is compared where it is captured, so that it needs not be carried along.
+        length = at(end.length)
+        flags[Rule.RUNT] = flag(length < ETHERNET.length, "runt")
+        mine = Signal()
+        destination = fields.destination.value
+        m.d.sync += mine.eq((destination == settings.mac) | destination[40] | settings.promiscuous)
+        flags[Rule.NOT_MINE] = flag(~at(Staged(mine, fields.destination.stage + 1)), "not_mine")
+
+        # Rules 3 and 4. A tag is one only when the EtherType behind it is there; otherwise its own is no IP type.
+        tag, ipv4, ipv6 = at(fields.tag), at(fields.ipv4), at(fields.ipv6)
+        cut_tag = tag & (length < ETHERNET.length + TAG_BYTES)
+        flags[Rule.HOST_ETHERTYPE] = flag(~(ipv4 | ipv6) | cut_tag | (tag & at(fields.second_tag)), "host_ethertype")
+
+        # Rule 5, with the bytes behind the Ethernet header and tag.
+        behind = {}
+        for tags in (0, 1):
+            behind[tags] = Signal(end.length.value.shape(), name=f"behind_{tags}_tags")
+            m.d.sync += behind[tags].eq(end.length.value - (ETHERNET.length + TAG_BYTES * tags))
+        present = Mux(tag, at(Staged(behind[1], 2)), at(Staged(behind[0], 2)))
+        ihl = at(fields.ihl)
+        version = ip(0, 1)[4:]
+        options_cut = present < Cat(Const(0, 2), ihl)
+        bad_ipv4 = (version != 4) | (ihl < 5) | (present < IPV4.length) | options_cut
+        bad_ipv6 = (version != 6) | (present < IPV6.length)
+        flags[Rule.IP_HEADER] = flag((ipv4 & bad_ipv4) | (ipv6 & bad_ipv6), "bad_ip_header")
+        flags[Rule.IP_CHECKSUM] = flag(ipv4, "is_ipv4") & ~pipe.at(fields.ip_checksum_ok, then)
+        total = ip(IPV4.offset("total_length"), 2)
+        flags[Rule.IP_LENGTH] = flag(ipv4 & (total < Cat(Const(0, 2), ihl)), "bad_ip_length")
+        payload6 = ip(IPV6.offset("payload_length"), 2) if self._parameters.ipv6 else Const(0, 16)
+        beyond = Mux(ipv6, payload6 + IPV6.length, total) > present
+
+        # Rule 6. Addresses are compared where they are captured, too.
+        flags[Rule.HOST_ADDRESS] = ~self._address_known(m, pipe, fields, then)
+
+        # Rules 7 to 9. The length of the IP payload needs one clock of its own.
+        protocol = ip(IPV4.offset("protocol"), 1)
+        fragmented = ip(IPV4.offset("identification") + 2, 2)[:14] != 0
+        if self._parameters.ipv6:
+            protocol = Mux(ipv6, ip(IPV6.offset("next_header"), 1), protocol)
+        flags[Rule.HOST_PROTOCOL] = flag(protocol != PROTOCOL_UDP, "no_udp")
+        flags[Rule.FRAGMENT] = flag(ipv4 & fragmented, "fragmented")
+        start = fields.ip_start.stage
+        payload = Signal(16)
+        total_early = ip_field(fields, pipe, start, IPV4.offset("total_length"), 2)
+        payload6_early = (
+            ip_field(fields, pipe, start, IPV6.offset("payload_length"), 2) if self._parameters.ipv6 else Const(0, 16)
+        )
+        m.d.sync += payload.eq(
+            Mux(pipe.at(fields.ipv6, start), payload6_early, total_early - Cat(Const(0, 2), fields.ihl.value))
+        )
+        ip_payload = at(Staged(payload, start + 1))
+        udp = at(fields.udp)
+        port, udp_length, udp_sum = udp[32:48], udp[16:32], udp[:16]
+        flags[Rule.UDP_SHORT] = flag(ip_payload < UDP.length, "udp_short")
+        flags[Rule.HOST_PORT] = flag(port != settings.udp_port, "other_port")
+        flags[Rule.UDP_LENGTH] = flag((udp_length < TUNNEL_BYTES) | (udp_length > ip_payload), "bad_udp_length")
+
+        # Rule 10, as far as it rests on headers.
+        flags[Rule.UDP_CHECKSUM] = flag(ipv6 & (udp_sum == 0) & ~settings.udp6_zero_checksum, "no_udp_checksum")
+
+        # Rules 11 to 14.
+        vxlan = at(fields.vxlan)
+        flags[Rule.VXLAN_FLAGS] = flag(~vxlan[59], "no_i_flag")
+        reserved = (vxlan[56:64] != VXLAN_FLAG_I) | (vxlan[32:56] != 0) | (vxlan[:8] != 0)
+        flags[Rule.VXLAN_RESERVED] = flag(settings.reserved_strict & reserved, "reserved")
+        m.d.comb += self._vnis.lookup_key.eq(fields.vxlan.value[8:32])
+        vni_stage = fields.vxlan.stage + self._vnis.latency
+        vni = pipe.at(Staged(Cat(self._vnis.found, self._vnis.index, self._vnis.value), vni_stage), then)
+        index_bits = len(self._vnis.index)
+        self._vni_index = vni[1 : 1 + index_bits]
+        policy = data.View(self._vnis.value.shape(), vni[1 + index_bits :])
+        self._vlan = policy.vlan
+        flags[Rule.UNKNOWN_VNI] = ~vni[0]
+        flags[Rule.INNER_RUNT] = flag(udp_length < TUNNEL_BYTES + ETHERNET.length, "inner_runt")
+        inner_tag = is_tag(at(fields.inner_types[0]))
+        tagged_length = TUNNEL_BYTES + ETHERNET.length + TAG_BYTES
+        flags[Rule.INNER_VLAN] = flag(inner_tag & (udp_length >= tagged_length), "inner_tagged")
+        flags[Rule.INNER_VLAN] = flags[Rule.INNER_VLAN] & policy.inner_vlan_discard
+
+        flags[Rule.ECN] = self._ecn(m, flag, at, ip, udp_length)
+        late = Cat(flag(at(end.oversize), "oversize"), flag(at(end.error), "marked"))
+        return flags, late, flag(beyond, "beyond_frame")
+
+    def _address_known(self, m: Module, pipe: BeatPipe, fields: UnderlayFields, stage: int) -> Value:
+        """At ``stage``: the outer destination is ours or a group of a tunnel. Starts the lookup of the source, too."""
+        settings = self.config.settings
+        early = fields.ip_rest.stage
+        ipv6 = pipe.at(fields.ipv6, early)
+        own = Signal(2)
+        keys = []
+        for which, table in (("source", self._peers), ("destination", self._groups)):
+            address4 = ip_field(fields, pipe, early, IPV4.offset(which), 4)
+            if self._parameters.ipv6:
+                address6 = ip_field(fields, pipe, early, IPV6.offset(which), 16)
+                keys.append(Cat(Mux(ipv6, address6, address4), ipv6))
+            else:
+                keys.append(Cat(address4, 0))
+            m.d.comb += table.lookup_key.eq(keys[-1])
+        address4 = ip_field(fields, pipe, early, IPV4.offset("destination"), 4)
+        m.d.sync += own[0].eq(~ipv6 & (address4 == settings.ipv4))
+        if self._parameters.ipv6:
+            address6 = ip_field(fields, pipe, early, IPV6.offset("destination"), 16)
+            m.d.sync += own[1].eq(ipv6 & settings.ipv6_used & (address6 == settings.ipv6))
+        looked_up = early + self._groups.latency
+        self._peer = pipe.at(Staged(Cat(self._peers.found, self._peers.index), looked_up), stage)
+        group = pipe.at(Staged(self._groups.found, looked_up), stage)
+        return pipe.at(Staged(own, early + 1), stage).any() | group | settings.promiscuous
+
+    def _ecn(self, m: Module, flag: object, at: object, ip: object, udp_length: Value) -> Value:
+        """Rule 15: whether the frame is to be dropped; prepares the new inner fields."""
+        fields = self._fields
+        types = [at(staged) for staged in fields.inner_types]
+        tagged = [is_tag(types[0]), is_tag(types[0]) & is_tag(types[1])]
+        ethertype = Mux(tagged[1], types[2], Mux(tagged[0], types[1], types[0]))
+        start = at(fields.inner_start)
+        version, ihl, second = start[12:], start[8:12], start[:8]
+        tag_count = tagged[0] + tagged[1]
+
+        def whole(length: int) -> Value:
+            """An inner IP header of ``length`` is inside the inner frame."""
+            least = TUNNEL_BYTES + ETHERNET.length + length
+            return Mux(
+                tagged[1],
+                udp_length >= least + 2 * TAG_BYTES,
+                Mux(tagged[0], udp_length >= least + TAG_BYTES, udp_length >= least),
+            )
+
+        inner4 = (ethertype == ETHERTYPE_IPV4) & (version == 4) & (ihl >= 5) & whole(IPV4.length)
+        inner6 = (ethertype == ETHERTYPE_IPV6) & (version == 6) & whole(IPV6.length)
+        outer_ecn = Mux(at(fields.ipv6), ip(1, 1)[4:6], ip(1, 1)[:2])
+        # Both families at once: which it is takes longer to know.
+        is4 = flag(inner4, "inner_ipv4")
+        is6 = flag(inner6, "inner_ipv6")
+        outer = Signal(2)
+        second_kept = Signal(8)
+        checksum = at(fields.inner_checksum)
+        self._inner_tags = Signal(2)
+        m.d.sync += [outer.eq(outer_ecn), second_kept.eq(second), self._inner_tags.eq(tag_count)]
+        ecn4, ecn6 = second_kept[:2], second_kept[4:6]
+
+        def marks(inner: Value) -> Value:
+            return ((outer == ECN_CE) & (inner != 0) & (inner != ECN_CE)) | ((outer == ECN_ECT1) & (inner == ECN_ECT0))
+
+        # RFC 1624: HC' = ~(~HC + ~m + m'); the last two add up to how much the field rises (or falls: 0xFFFE is -1).
+        ecn_early = second[:2]
+        rise = Mux(outer_ecn == ECN_CE, Mux(ecn_early == ECN_ECT1, 2, 1), 0xFFFE)
+        partial = Signal(17)
+        m.d.sync += partial.eq(~checksum[:16] + rise)
+        self._checksum = ~(partial[:16] + partial[16])[:16]
+        self._change4 = is4 & marks(ecn4)
+        self._change = self._change4 | (is6 & marks(ecn6))
+        fresh = Mux(outer == ECN_CE, ECN_CE, ECN_ECT1)
+        self._second = Mux(
+            is4, Cat(fresh[:2], second_kept[2:]), Cat(second_kept[:4], fresh[:2], second_kept[6:])
+        )
+        return (outer == ECN_CE) & ((is4 & (ecn4 == 0)) | (is6 & (ecn6 == 0)))
+
+    def _final_rule(self, m: Module, at_end: Staged) -> tuple[Value, int]:
+        """The deciding rule with the UDP checksum, and its stage."""
+        if not self._parameters.udp_checksum:
+            return at_end.value, at_end.stage
+        pipe, fields = self._pipe, self._fields
+        lanes = pipe.lanes
+        first = ETHERNET.length
+        udp_ready = fields.udp.stage
+        length = fields.udp.value[16:32]
+
+        # First byte behind the datagram, a clock after its length. A wrong length makes another rule decide.
+        word_count = Signal(range(OUTER_WORDS.stop))
+        here = pipe.at(fields.words, udp_ready)
+        for i, k in enumerate(OUTER_WORDS):
+            with m.If(here[i]):
+                m.d.comb += word_count.eq(k)
+        behind = Signal(17)
+        m.d.sync += behind.eq(length + Cat(Const(0, 2), word_count) + first)
+
+        addresses = {False: IPV4.offset("source"), True: IPV6.offset("source")}
+        needs = [(udp_ready + 1, start + 5, start + TUNNEL_BYTES) for start in (first + WORD * k for k in OUTER_WORDS)]
+        for offset in addresses.values():
+            needs += [(1, start - 1, start + offset) for start in (first, first + TAG_BYTES)]
+        for start in (first, first + TAG_BYTES):
+            needs.append((fields.words.stage, start, start + WORD * OUTER_WORDS[0]))
+        stage = first_stage(lanes, needs)
+        tag, ipv6 = pipe.at(fields.tag, stage), pipe.at(fields.ipv6, stage)
+        words = pipe.at(fields.words, stage)
+
+        def at_start(offset: int, condition: Value) -> list[tuple[int, Value]]:
+            return [(first + offset, ~tag & condition), (first + TAG_BYTES + offset, tag & condition)]
+
+        udp_places = [(first + WORD * k, words[i] & ~ipv6) for i, k in enumerate(OUTER_WORDS)]
+        datagram = pipe.region(stage, udp_places + at_start(addresses[True], ipv6), [], name="datagram")
+        pseudo_end = IPV4.offset("destination") + 4
+        pseudo = pipe.region(
+            stage, at_start(addresses[False], ~ipv6), at_start(pseudo_end, ~ipv6), name="pseudo_header"
+        )
+        # The end counts from the beat on in which it can be known, and can be.
+        view = pipe.view(stage)
+        known = pipe.region(
+            stage, [(first + WORD * k + TUNNEL_BYTES, words[i]) for i, k in enumerate(OUTER_WORDS)], [], name="end_known"
+        )[-1]
+        number = pipe.at(self._end.number, stage)
+        lane_bits = (lanes - 1).bit_length()
+        end_at = pipe.at(Staged(behind, udp_ready + 1), stage)
+        ends_here = known & (number == end_at[lane_bits:])
+        past = Signal()
+        with m.If(view["valid"]):
+            m.d.sync += past.eq(~view["last"] & (past | ends_here))
+        before_end = Cat(~past & ~(ends_here & (end_at[:lane_bits] <= lane)) for lane in range(lanes))
+
+        m.submodules.udp_checksum = total = ChecksumAccumulator(self._parameters.data_width)
+        beat = pipe.view(stage + 1)
+        mask = Signal(lanes)
+        m.d.sync += mask.eq((datagram | pseudo) & before_end)
+        m.d.comb += [
+            total.valid.eq(beat["valid"]),
+            total.first.eq(beat["index"] == 0),
+            total.last.eq(beat["last"]),
+            total.data.eq(beat["data"]),
+            total.mask.eq(mask),
+        ]
+        # The sum with the pseudo-header's protocol and length must be 0xFFFF, or twice that without the carry's return.
+        summed = stage + 1 + total.latency
+        rest = Signal(17)
+        m.d.sync += rest.eq(length + PROTOCOL_UDP)
+        with_rest = Signal(18)
+        m.d.sync += with_rest.eq(total.sum + pipe.at(Staged(rest, udp_ready + 1), summed))
+        wrong = Signal()
+        m.d.sync += wrong.eq((with_rest != 0xFFFF) & (with_rest != 0x1FFFE))
+        used = Signal()
+        m.d.sync += used.eq((fields.udp.value[:16] != 0) & self.config.settings.udp_checksum_verify)
+        final_stage = max(summed + 2, at_end.stage)
+        rule = pipe.at(at_end, final_stage)
+        bad = pipe.at(Staged(wrong, summed + 2), final_stage) & pipe.at(Staged(used, udp_ready + 1), final_stage)
+        final = pipe.wire(Mux((rule > Rule.UDP_CHECKSUM.value) & bad, Rule.UDP_CHECKSUM.value, rule))
+        return final, final_stage
+
+    def _token(self, m: Module, stage: int, rule: Value) -> data.View:
+        """All that the egress must know of a frame, as decided by its headers (and its end, if that is known)."""
+        pipe, fields, parameters = self._pipe, self._fields, self._parameters
+        lane_bits = (parameters.lanes - 1).bit_length()
+        constants = {
+            words: shift_fields(parameters.data_width, removal(words), self._shifts()) for words in SHIFT_WORDS
+        }
+        whole = shift_fields(parameters.data_width, 0, self._shifts())
+        token = Signal(self._token_layout())
+
+        host = Signal()
+        m.d.comb += host.eq(Cat(rule == member.value for member in TO_HOST).any())
+        words = pipe.at(fields.words, stage)
+        push = pipe.wire(self._vlan != 0)
+        chosen = {
+            count: pipe.wire(Mux(
+                push,
+                words[OUTER_WORDS.index(count + 1)] if count + 1 in OUTER_WORDS else 0,
+                words[OUTER_WORDS.index(count)] if count in OUTER_WORDS else 0,
+            ))
+            for count in SHIFT_WORDS
+        }
+
+        def constant(name: str) -> Value:
+            value: Value = Const(0)
+            for count, condition in chosen.items():
+                value = value | Mux(condition, constants[count][name], 0)
+            return Mux(host, whole[name], value)
+
+        # Length of the outgoing frame less one, with and without a pushed tag.
+        udp_length = pipe.at(fields.udp, fields.ready)[16:32]
+        plain, pushed = Signal(16), Signal(16)
+        m.d.sync += [plain.eq(udp_length - TUNNEL_BYTES - 1), pushed.eq(udp_length - TUNNEL_BYTES - 1 + TAG_BYTES)]
+        before_last = Mux(push, pushed, plain)[:LENGTH_BITS]
+        m.d.comb += [
+            token.drop.eq((rule != Rule.DELIVER.value) & ~host),
+            token.skip.eq(constant("skip")),
+            token.rotation.eq(constant("rotation")),
+            token.preload.eq(constant("preload")),
+            token.beats.eq(before_last >> lane_bits),
+            token.empty.eq(~before_last[:lane_bits]),
+            token.push.eq(push),
+            token.vlan.eq(self._vlan),
+            token.macs.eq(pipe.at(fields.inner_macs, stage)),
+            token.change.eq(self._change),
+            token.change_checksum.eq(self._change4),
+            token.second.eq(self._second),
+            token.checksum.eq(self._checksum),
+            token.tags.eq(self._inner_tags + push),
+            token.user.host.eq(host),
+            token.user.delivered.eq(rule == Rule.DELIVER.value),
+            token.user.carried.vni.eq(self._vni_index),
+            token.user.carried.tunnel_used.eq(self._peer[0]),
+            token.user.carried.tunnel.eq(self._peer[1:]),
+            token.user.carried.length.eq(plain + 1),
+        ]
+        return token
+
+    def _shifts(self) -> list[int]:
+        return [0, *(removal(words) for words in SHIFT_WORDS)]
+
+    def _token_layout(self) -> data.StructLayout:
+        job = self._reframer_job()
+        return data.StructLayout(
+            {
+                "drop": unsigned(1),
+                "skip": command_layout(self._skips())["skip"].shape,
+                "rotation": job["rotation"].shape,
+                "preload": unsigned(1),
+                "beats": unsigned(LENGTH_BITS),
+                "empty": job["empty"].shape,
+                "push": unsigned(1),
+                "vlan": unsigned(12),
+                "macs": unsigned(8 * MAC_BYTES),
+                "change": unsigned(1),
+                "change_checksum": unsigned(1),
+                "second": unsigned(8),
+                "checksum": unsigned(16),
+                "tags": unsigned(2),
+                "user": self._user,
+            }
+        )
+
+    def _reframer_job(self) -> data.StructLayout:
+        return self._reframer.jobs.payload.shape()
+
+    def _skips(self) -> int:
+        width = self._parameters.data_width
+        return 1 + max(shift_fields(width, shift, self._shifts())["skip"] for shift in self._shifts())
+
+    def _egress(self, m: Module, final_stage: int) -> tuple[FrameStore, Reframer, int]:
+        """The store and the reframer, and for how many clocks a frame can be in none of their counts."""
+        parameters = self._parameters
+        cut_through = parameters.decap_mode is Mode.CUT_THROUGH
+        m.submodules.reframer = self._reframer = Reframer(
+            parameters.data_width,
+            shifts=self._shifts(),
+            prefix_bytes=PREFIX_BYTES,
+            user=self._user,
+            tail=cut_through,
+        )
+        m.submodules.store = store = FrameStore(
+            parameters.data_width,
+            depth=parameters.queue_beats("decap_queue_bytes"),
+            frames=FRAMES,
+            frame_margin=2,
+            max_beats=-(-(parameters.max_frame_length + 1) // parameters.lanes),
+            skip_range=self._skips(),
+            fast=cut_through,
+        )
+        return store, self._reframer, final_stage + 2
+
+    def _cut_through(
+        self,
+        m: Module,
+        head: Value,
+        token: data.View,
+        verdicts: TokenQueue,
+        store: FrameStore,
+        reframer: Reframer,
+    ) -> None:
+        """A frame goes on as soon as its headers are judged; its last beat waits for the verdict."""
+        margin = self._fields.ready + 2
+        m.submodules.commands = commands = TokenQueue(store.commands.payload.shape(), FRAMES, margin=margin)
+        m.submodules.tokens = tokens = TokenQueue(token.shape(), FRAMES, margin=margin)
+        m.d.comb += [
+            commands.i.valid.eq(head),
+            tokens.i.valid.eq(head),
+            tokens.i.payload.eq(token),
+            reframer.jobs.valid.eq(tokens.o.valid),
+            tokens.o.ready.eq(reframer.jobs.ready),
+            self.i.ready.eq(store.room & verdicts.room & tokens.room & commands.room),
+        ]
+        self._command(m, commands.i.payload, token)
+        self._expand(m, reframer.jobs.payload, tokens.o.payload)
+        wiring.connect(m, commands.o, store.commands)
+        wiring.connect(m, verdicts.o, reframer.verdicts)
+
+    def _store_and_forward(
+        self,
+        m: Module,
+        head: Value,
+        token: data.View,
+        verdicts: TokenQueue,
+        store: FrameStore,
+        reframer: Reframer,
+    ) -> None:
+        """A frame goes on when its verdict is there, or is forgotten."""
+        m.submodules.tokens = tokens = TokenQueue(token.shape(), FRAMES, margin=self._fields.ready + 2)
+        m.submodules.commands = commands = TokenQueue(store.commands.payload.shape(), 4)
+        m.submodules.jobs = jobs = TokenQueue(token.shape(), 4)
+        judged = Signal()
+        forget = tokens.o.payload.drop | verdicts.o.payload
+        m.d.comb += [
+            tokens.i.valid.eq(head),
+            tokens.i.payload.eq(token),
+            judged.eq(tokens.o.valid & verdicts.o.valid & commands.i.ready & jobs.i.ready),
+            tokens.o.ready.eq(judged),
+            verdicts.o.ready.eq(judged),
+            commands.i.valid.eq(judged),
+            jobs.i.valid.eq(judged & ~forget),
+            jobs.i.payload.eq(tokens.o.payload),
+            reframer.jobs.valid.eq(jobs.o.valid),
+            jobs.o.ready.eq(reframer.jobs.ready),
+            self.i.ready.eq(store.room & verdicts.room & tokens.room),
+        ]
+        self._command(m, commands.i.payload, tokens.o.payload)
+        m.d.comb += commands.i.payload.drop.eq(forget)
+        self._expand(m, reframer.jobs.payload, jobs.o.payload)
+        wiring.connect(m, commands.o, store.commands)
+
+    @staticmethod
+    def _command(m: Module, command: data.View, token: data.View) -> None:
+        m.d.comb += [command.drop.eq(token.drop), command.final.eq(1), command.skip.eq(token.skip)]
+
+    @staticmethod
+    def _expand(m: Module, job: data.View, token: data.View) -> None:
+        """The reframer's job: a pushed tag behind the MAC addresses, and the inner IP header's new fields."""
+        prefix: list[Value] = [Const(0, 8)] * PREFIX_BYTES
+        mask: list[Value] = [Const(0, 1)] * PREFIX_BYTES
+        tag = VLAN_TAG.pack({"tpid": ETHERTYPE_CTAG, "vid": token.vlan})
+        macs = [token.macs.word_select(MAC_BYTES - 1 - i, 8) for i in range(MAC_BYTES)]
+        for i, byte in enumerate([*macs, *tag]):
+            prefix[i], mask[i] = byte, token.push & ~token.user.host
+        for tags in range(MAX_TAGS + 1):
+            here = token.change & (token.tags == tags) & ~token.user.host
+            ip = ETHERNET.length + TAG_BYTES * tags
+            places = [(ip + 1, token.second, here)]
+            for i in range(2):
+                byte = token.checksum.word_select(1 - i, 8)
+                places.append((ip + IPV4.offset("header_checksum") + i, byte, here & token.change_checksum))
+            for place, byte, condition in places:
+                prefix[place] = Mux(condition, byte, prefix[place])
+                mask[place] = mask[place] | condition
+        m.d.comb += [
+            job.rotation.eq(token.rotation),
+            job.preload.eq(token.preload),
+            job.beats.eq(token.beats),
+            job.empty.eq(token.empty),
+            job.whole.eq(token.user.host),
+            job.drop.eq(token.drop),
+            job.final.eq(1),
+            job.prefix.eq(Cat(*prefix)),
+            job.mask.eq(Cat(*mask)),
+            job.user.eq(token.user),
+        ]
+
+    def _outputs(self, m: Module, reframer: Reframer) -> None:
+        to_host = reframer.user.host
+        for port, chosen in ((self.tenant, ~to_host), (self.host, to_host)):
+            m.d.comb += [port.valid.eq(reframer.o.valid & chosen), port.payload.eq(reframer.o.payload)]
+        m.d.comb += reframer.o.ready.eq(Mux(to_host, self.host.ready, self.tenant.ready))
+        ended = reframer.ended_user
+        m.d.comb += [
+            self.carried.strobe.eq(reframer.ended & ended.delivered & ~reframer.ended_error),
+            self.carried.frame.eq(ended.carried),
+        ]

@@ -1,7 +1,7 @@
 """The Verilated core behind a small Python interface: frames in, frames and clocks out."""
 
-from .build import BuildError, find_verilator
 from .simulator import PORTS, FrameLike, OutputFrame, Result, SimulationError, Simulator, Span
+from .tools import BuildError, find_verilator
 
 __all__ = [
     "PORTS",

@@ -1,0 +1,137 @@
+import pytest
+from amaranth.hdl import ResetInserter, Signal
+
+import vtep.control.bank
+from helpers.packet_bench import assert_refused, simulate
+from vtep.control.bank import CounterBank
+
+
+async def wait_until_ready(ctx, dut):
+    clocks = 0
+    while not ctx.get(dut.ready):
+        await ctx.tick()
+        clocks += 1
+    return clocks
+
+
+async def events_and_reads(ctx, dut, rng, *, clocks, load, half=32, peak_bits=0):
+    """Events and reads in random clocks; every value read is the exact one of ``age`` clocks before the read."""
+    entries = dut.entries
+    counters = [[0, 0] for _ in range(entries)]
+    history = []
+    expected = {}
+    for clock in range(clocks):
+        history.append([tuple(counter) for counter in counters])
+        if clock > dut.age + dut.latency:
+            assert ctx.get(dut.read_valid) == (clock in expected)
+            if clock in expected:
+                assert ctx.get(dut.read_value) == expected[clock], f"clock {clock}"
+        # Runs of the same index, and of two in turn, are frequent.
+        index = rng.choice((0, 0, entries - 1, rng.randrange(entries)))
+        strobe, amount = rng.random() < load, rng.getrandbits(dut.byte_bits) if dut.byte_bits else 0
+        read, read_index, field = rng.random() < 0.8, rng.choice((0, rng.randrange(entries))), rng.getrandbits(1)
+        ctx.set(dut.strobe, strobe)
+        ctx.set(dut.index, index)
+        ctx.set(dut.bytes, amount)
+        ctx.set(dut.read_enable, read)
+        ctx.set(dut.read_index, read_index)
+        ctx.set(dut.read_field, field)
+        if read and clock >= dut.age:
+            expected[clock + dut.latency] = history[clock - dut.age + 1][read_index][field]
+        if strobe:
+            counters[index][0] = (counters[index][0] + 1) % (1 << 2 * half)
+            counters[index][1] = (counters[index][1] + amount) % (1 << 2 * half)
+        await ctx.tick()
+    ctx.set(dut.strobe, 0)
+    ctx.set(dut.read_enable, 0)
+    await ctx.tick().repeat(dut.latency)
+    assert max(expected.values()) >> peak_bits, "no value was large enough"
+    return counters
+
+
+async def read(ctx, dut, index, field):
+    ctx.set(dut.read_enable, 1)
+    ctx.set(dut.read_index, index)
+    ctx.set(dut.read_field, field)
+    await ctx.tick()
+    ctx.set(dut.read_enable, 0)
+    for _ in range(dut.latency - 1):
+        assert not ctx.get(dut.read_valid)
+        await ctx.tick()
+    assert ctx.get(dut.read_valid)
+    return ctx.get(dut.read_value)
+
+
+@pytest.mark.parametrize("entries", [1, 2, 3, 16, 64])
+@pytest.mark.parametrize("byte_bits", [0, 14])
+@pytest.mark.parametrize("load", [1.0, 0.5])
+def test_counts_every_event(rng, entries, byte_bits, load):
+    dut = CounterBank(entries, byte_bits)
+
+    async def bench(ctx):
+        assert await wait_until_ready(ctx, dut) == (entries if entries > 1 else 0)
+        counters = await events_and_reads(ctx, dut, rng, clocks=600, load=load)
+        for index, (frames, amount) in enumerate(counters):
+            assert await read(ctx, dut, index, 0) == frames
+            assert await read(ctx, dut, index, 1) == (amount if byte_bits else 0)
+
+    simulate(dut, bench)
+
+
+# Short halves, so that the carry between them comes often: no event may carry twice within the pipeline's length.
+@pytest.mark.parametrize(("entries", "byte_bits", "half"), [(1, 0, 3), (4, 0, 3), (3, 2, 5), (1, 2, 5), (8, 14, 17)])
+def test_carry_into_the_high_half(rng, monkeypatch, entries, byte_bits, half):
+    monkeypatch.setattr(vtep.control.bank, "HALF", half)
+    dut = CounterBank(entries, byte_bits)
+
+    async def bench(ctx):
+        await wait_until_ready(ctx, dut)
+        counters = await events_and_reads(ctx, dut, rng, clocks=2500, load=0.9, half=half, peak_bits=half)
+        for index, counter in enumerate(counters):
+            for field in range(1 + bool(byte_bits)):
+                assert await read(ctx, dut, index, field) == counter[field]
+
+    simulate(dut, bench)
+
+
+@pytest.mark.parametrize("entries", [1, 5])
+def test_reset_clears(rng, entries):
+    reset = Signal()
+    dut = CounterBank(entries, 14)
+
+    async def bench(ctx):
+        await wait_until_ready(ctx, dut)
+        await events_and_reads(ctx, dut, rng, clocks=60, load=1.0)
+        assert await read(ctx, dut, 0, 0)
+        ctx.set(dut.strobe, 1)
+        ctx.set(reset, 1)
+        await ctx.tick()
+        ctx.set(dut.strobe, 0)
+        ctx.set(reset, 0)
+        await wait_until_ready(ctx, dut)
+        for index in range(entries):
+            for field in range(2):
+                assert await read(ctx, dut, index, field) == 0
+        await events_and_reads(ctx, dut, rng, clocks=60, load=1.0)
+
+    simulate(ResetInserter(reset)(dut), bench)
+
+
+def test_events_before_ready_do_not_count():
+    dut = CounterBank(4)
+
+    async def bench(ctx):
+        ctx.set(dut.strobe, 1)
+        assert await wait_until_ready(ctx, dut) == 4
+        ctx.set(dut.strobe, 0)
+        await ctx.tick().repeat(4)
+        for index in range(4):
+            assert await read(ctx, dut, index, 0) == 0
+
+    simulate(dut, bench)
+
+
+def test_refuses_parameters():
+    assert_refused(r"entries must be .* 1 \.\. 65536, not 0", CounterBank, 0)
+    assert_refused(r"entries must be .* 1 \.\. 65536, not 65537", CounterBank, 65537)
+    assert_refused(r"byte_bits must be .* 0 \.\. 16, not 17", CounterBank, 4, 17)

@@ -106,13 +106,12 @@ def test_marked_frames_count_as_sent(prediction: Prediction, rng: random.Random)
 
 def test_fields_are_named() -> None:
     frame = bytes(Ether(dst="02:00:00:00:00:01") / IP() / UDP(dport=4789) / VXLAN(vni=100) / Raw(bytes(range(60))))
-    for offset, name in ((0, "Ethernet.dst"), (len(frame) - 1, "")):
+    for offset, count in ((0, 1), (len(frame) - 1, 0)):
         changed = bytearray(frame)
         changed[offset] ^= 1
         lines = field_lines(bytes(changed), frame, 4789)
-        assert lines[0].startswith(name)
-        assert "expected" in lines[0]
-        assert f"first different byte: {offset}" in lines
+        assert lines[:count] == ["Ethernet.dst: expected 02:00:00:00:00:01, got 03:00:00:00:00:01"][:count]
+        assert lines[count] == f"first different byte: {offset}"
     vni = 14 + 20 + 8 + 6
     changed = bytearray(frame)
     changed[vni] ^= 1

@@ -146,7 +146,8 @@ def compare_counters(
 def field_lines(got: bytes | None, expected: bytes | None, udp_port: int) -> list[str]:
     """Set a frame and the expected one side by side, as fields where Scapy can name them, else as bytes.
 
-    Where both frames are there, fields that agree are left out, and so is what Scapy has no fields for. ``udp_port`` is the one VXLAN is expected at.
+    Where both frames are there, fields that agree are left out, and so is what Scapy has no fields for. ``udp_port``
+    is the one VXLAN is expected at.
     """
     if got is None or expected is None:
         frame = got if got is not None else expected

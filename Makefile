@@ -18,6 +18,8 @@ VERILATOR ?=
 OUT ?= build/verilog/vtep.v
 
 BIN := .venv/bin
+# Verilator's own makefiles call `python`.
+ENTER := PATH="$(CURDIR)/$(BIN):$$PATH"
 unexport PYTHONPATH PYTHONHOME
 export VTEP_VERILATOR := $(VERILATOR)
 
@@ -51,13 +53,13 @@ help:
 setup: .venv/stamp
 
 demo: .venv/stamp
-	@$(BIN)/vtep-sim demo $(ARGS)
+	@$(ENTER) vtep-sim demo $(ARGS)
 
 test: .venv/stamp
-	$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup $(ARGS)
+	$(ENTER) python -m pytest -n $(JOBS) --dist loadgroup $(ARGS)
 
 test-full: .venv/stamp
-	$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup --full $(ARGS)
+	$(ENTER) python -m pytest -n $(JOBS) --dist loadgroup --full $(ARGS)
 
 lint: .venv/stamp
 	$(BIN)/ruff format --check .
@@ -70,7 +72,7 @@ verilog: .venv/stamp
 	$(BIN)/vtep-hdl verilog -o "$(OUT)" $(ARGS)
 
 bench: .venv/stamp
-	@$(BIN)/vtep-sim bench $(ARGS)
+	@$(ENTER) vtep-sim bench $(ARGS)
 
 clean:
 	rm -rf build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis

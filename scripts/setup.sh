@@ -22,9 +22,13 @@ find_python() {
     return 1
 }
 
+found_python() {
+    "${PYTHON:-python3}" -V 2> /dev/null || echo none
+}
+
 command -v perl > /dev/null || lacking "perl (Verilator runs on it)" perl
 command -v "${CXX:-c++}" > /dev/null || lacking "a C++ compiler (${CXX:-c++})" g++
-python=$(find_python) || lacking "Python 3.11 to 3.14 (found: $("${PYTHON:-python3}" -V 2>&1 | tail -n 1))" python3
+python=$(find_python) || lacking "Python 3.11 to 3.14 (found: $(found_python))" python3
 "$python" -c 'import venv, ensurepip' 2> /dev/null || lacking "the venv module of $python" python3-venv
 
 started=$SECONDS

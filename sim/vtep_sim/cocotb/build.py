@@ -8,6 +8,7 @@ import fcntl
 import hashlib
 import json
 import os
+import shutil
 import subprocess
 import sys
 import xml.etree.ElementTree as ElementTree
@@ -16,17 +17,19 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
-from cocotb_tools.runner import Verilator, VerilatorControlFile
+import cocotb
+from cocotb_tools.runner import Verilator
 
 from vtep.config import LENGTH_BITS, Mode, VtepParameters
 from vtep.control.tables import write_layout
 
 from ..harness.build import cached_verilog, find_verilator
 
-__all__ = ["Result", "parameters_from_json", "parameters_to_json", "prepare", "simulate", "slug"]
+__all__ = ["Result", "parameters_from_json", "parameters_to_json", "prepare", "prepare_monitor", "simulate", "slug"]
 
 HERE = Path(__file__).parent
 SOURCES = (HERE / "axis_monitor.v", HERE / "vtep_bench.v")
+MONITOR, TOP = "axis_monitor", "vtep_bench"
 
 FLAGS = (
     "--x-assign",
@@ -45,10 +48,9 @@ FLAGS = (
 
 @dataclass(frozen=True)
 class Result:
-    """Outcome of one cocotb test: seconds of real time, simulated nanoseconds, message of the failure or None."""
+    """Outcome of one cocotb test: seconds of real time, message of the failure or None."""
 
     seconds: float
-    nanoseconds: float
     failure: str | None
 
 
@@ -78,13 +80,40 @@ def slug(parameters: VtepParameters) -> str:
     return "-".join(parts)
 
 
+RUNTIME = ("verilated.o", "verilated_dpi.o", "verilated_vpi.o", "verilated_threads.o")
+"""Objects of Verilator's runtime, the same for every model."""
+
+
 class _Runner(Verilator):
-    """cocotb's Verilator runner, without making every signal of the core visible: only the bench's are looked at."""
+    """cocotb's Verilator runner, faster to build.
+
+    Not every signal of the core is made visible, since only the bench's are looked at, and Verilator's runtime is
+    compiled once: ``runtime`` is a folder with its objects, or where they go. ``public`` makes all signals visible.
+    """
+
+    runtime: Path | None = None
+    public = False
 
     def _build_command(self):
         commands = super()._build_command()
-        commands[0].remove("--public-flat-rw")
+        if not self.public:
+            commands[0].remove("--public-flat-rw")
+        if self.runtime is not None:
+            kept = [str(self.runtime / name) for name in RUNTIME]
+            if all(Path(name).exists() for name in kept):
+                # Make finds them newer than their sources.
+                commands.insert(1, ["cp", *kept, str(self.build_dir)])
         return commands
+
+    def keep_runtime(self) -> None:
+        """Keep the runtime's objects of the build just made."""
+        if self.runtime is None:
+            return
+        self.runtime.mkdir(parents=True, exist_ok=True)
+        for name in RUNTIME:
+            part = self.runtime / f"{name}.{os.getpid()}"
+            shutil.copyfile(self.build_dir / name, part)
+            part.replace(self.runtime / name)
 
 
 def _environment() -> None:
@@ -103,10 +132,11 @@ def _locked(folder: Path):
 
 
 def _write_verilog(parameters: VtepParameters) -> str:
-    from vtep.verilog import to_verilog
     from vtep.vxlan.axi import VtepAxi
 
-    return to_verilog(VtepAxi(parameters))
+    from vtep.verilog import to_verilog
+
+    return to_verilog(VtepAxi(parameters), "vtep")
 
 
 def prepare(parameters: VtepParameters, root: Path, *, verilog: str | None = None, name: str | None = None) -> Path:
@@ -133,35 +163,58 @@ def prepare(parameters: VtepParameters, root: Path, *, verilog: str | None = Non
     with _locked(folder):
         if verilog is None:
             verilog = cached_verilog(parameters, lambda: _write_verilog(parameters))
-        digest = hashlib.sha256(repr((FLAGS, find_verilator().version, sys.version, slug(parameters))).encode())
-        for text in (verilog, *(source.read_text() for source in SOURCES)):
-            digest.update(text.encode())
-        stamp = folder / "stamp"
-        if stamp.exists() and stamp.read_text() == digest.hexdigest():
-            return folder
-        stamp.unlink(missing_ok=True)
+        values = {
+            "W": parameters.data_width,
+            "U": 1 + LENGTH_BITS if parameters.tenant_length else 1,
+            "C": write_layout(parameters).size,
+        }
         core = folder / "vtep.v"
-        core.write_text(verilog)
-        _Runner().build(
-            sources=[core, *SOURCES],
-            hdl_toplevel="vtep_bench",
-            build_dir=folder / "sim",
-            clean=True,
-            build_args=FLAGS,
-            timescale=("1ns", "1ps"),
-            parameters={
-                "W": parameters.data_width,
-                "U": 1 + LENGTH_BITS if parameters.tenant_length else 1,
-                "C": write_layout(parameters).size,
-            },
-            log_file=folder / "build.log",
-        )
-        stamp.write_text(digest.hexdigest())
+        if not core.exists() or core.read_text() != verilog:
+            core.write_text(verilog)
+        _build(root, folder, [core, *SOURCES], TOP, values)
     return folder
 
 
+def prepare_monitor(root: Path, data_width: int) -> Path:
+    """Build the protocol monitor alone, all its signals visible, and return the folder."""
+    folder = root / f"monitor-w{data_width}"
+    _environment()
+    with _locked(folder):
+        _build(root, folder, [SOURCES[0]], MONITOR, {"W": data_width, "U": 1}, public=True)
+    return folder
+
+
+def _build(
+    root: Path, folder: Path, sources: list[Path], top: str, values: Mapping[str, int], *, public: bool = False
+) -> None:
+    """Build a simulator unless ``folder`` holds the same one."""
+    tools = repr((FLAGS, find_verilator(), cocotb.__version__, sys.version))
+    digest = hashlib.sha256(repr((tools, top, sorted(values.items()), public)).encode())
+    for source in sources:
+        digest.update(source.read_bytes())
+    stamp = folder / "stamp"
+    if stamp.exists() and stamp.read_text() == digest.hexdigest():
+        return
+    stamp.unlink(missing_ok=True)
+    runner = _Runner()
+    runner.runtime = root / f"runtime-{hashlib.sha256(tools.encode()).hexdigest()[:16]}"
+    runner.public = public
+    runner.build(
+        sources=sources,
+        hdl_toplevel=top,
+        build_dir=folder / "sim",
+        clean=True,
+        build_args=FLAGS,
+        timescale=("1ns", "1ps"),
+        parameters=values,
+        log_file=folder / "build.log",
+    )
+    runner.keep_runtime()
+    stamp.write_text(digest.hexdigest())
+
+
 def simulate(
-    parameters: VtepParameters,
+    parameters: VtepParameters | None,
     folder: Path,
     module: str,
     cases: Iterable[str],
@@ -174,8 +227,8 @@ def simulate(
 
     Parameters
     ----------
-    parameters : VtepParameters
-        What the simulator was built with.
+    parameters : VtepParameters or None
+        What the simulator was built with; None: it is the monitor's.
     folder : Path
         What `prepare` returned.
     module : str
@@ -205,10 +258,10 @@ def simulate(
         "folder": str(folder),
         "results": str(results),
         "log": str(log),
-        "width": parameters.data_width,
+        "top": MONITOR if parameters is None else TOP,
         "path": [str(path) for path in python_path],
         "environment": {
-            "VTEP_PARAMETERS": parameters_to_json(parameters),
+            "VTEP_PARAMETERS": "" if parameters is None else parameters_to_json(parameters),
             "VTEP_SEED": os.environ.get("VTEP_SEED", str(seed)),
             "COCOTB_ANSI_OUTPUT": "0",
             **environment,
@@ -227,7 +280,7 @@ def simulate(
     found = _read_results(results) if results.exists() else {}
     tail = "\n".join((done.stdout.splitlines() + _tail(log))[-60:])
     return {
-        case: found.get(case, Result(0, 0, f"the simulator ended with code {done.returncode} before this test:\n{tail}"))
+        case: found.get(case, Result(0, f"the simulator ended with code {done.returncode} before this test:\n{tail}"))
         for case in cases
     }
 
@@ -244,7 +297,5 @@ def _read_results(path: Path) -> dict[str, Result]:
             node = case.find(kind)
             if node is not None:
                 failure = f"{kind}: {node.get('error_msg') or node.get('message') or ''}\n{node.text or ''}".strip()
-        found[case.get("name", "")] = Result(
-            float(case.get("time", 0)), float(case.get("sim_time_ns", 0)), failure
-        )
+        found[case.get("name", "")] = Result(float(case.get("time", 0)), failure)
     return found

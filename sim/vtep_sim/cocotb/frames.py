@@ -37,9 +37,7 @@ STAG = 0x88A8
 
 TCP, UDP, ICMP, SCTP = 6, 17, 1, 132
 
-RSS_KEY = bytes.fromhex(
-    "6d5a56da255b0ec24167253d43a38fb0d0ca2bcbae7b30b477cb2da38030f20c6a42b73bbeac01fa"
-)
+RSS_KEY = bytes.fromhex("6d5a56da255b0ec24167253d43a38fb0d0ca2bcbae7b30b477cb2da38030f20c6a42b73bbeac01fa")
 """Key of Microsoft's RSS verification suite ("Verifying the RSS Hash Calculation")."""
 
 
@@ -133,9 +131,12 @@ def ipv6(
     """An IPv6 packet; extension headers, if any, are part of ``payload``."""
     payload_length = len(payload) if payload_length is None else payload_length
     first = version << 28 | traffic_class << 20 | flow_label
-    return struct.pack(">IHBB", first, payload_length & 0xFFFF, next_header, hop_limit) + _packed(src) + _packed(
-        dst
-    ) + payload
+    return (
+        struct.pack(">IHBB", first, payload_length & 0xFFFF, next_header, hop_limit)
+        + _packed(src)
+        + _packed(dst)
+        + payload
+    )
 
 
 def l4(protocol: int, sport: int, dport: int, payload: bytes = b"") -> bytes:

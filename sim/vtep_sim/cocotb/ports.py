@@ -19,8 +19,14 @@ class ConfigPort:
         dut.s_axis_config_tvalid.value = 0
         dut.s_axis_config_tdata.value = 0
 
-    async def write(self, words: Iterable[int]) -> None:
-        """Write ``words`` in order; returns when the last one has been taken."""
+    async def write(self, words: Iterable[int], timeout: int = 2000) -> None:
+        """Write ``words`` in order; returns when the last one has been taken.
+
+        Raises
+        ------
+        AssertionError
+            A word was not taken for ``timeout`` clocks.
+        """
         dut, edge = self.dut, RisingEdge(self.clock)
         await edge
         for word in words:
@@ -29,7 +35,10 @@ class ConfigPort:
             dut.s_axis_config_tdata.value = word
             dut.s_axis_config_tvalid.value = 1
             await edge
+            waited = 0
             while not dut.s_axis_config_tready.value:
+                waited += 1
+                assert waited < timeout, f"the configuration port takes no word for {timeout} clocks"
                 await edge
             dut.s_axis_config_tvalid.value = 0
 

@@ -85,8 +85,8 @@ def _interleaved(port: str, got: Sequence, encap: Sequence, host: Sequence, *, s
             e = encap[i] if i < len(encap) else None
             h = host[j] if j < len(host) else None
             return [
-                f"{port} frame {n} of {len(got)} (expected {len(encap)} encapsulated, {len(host)} of the host) is neither"
-                f" the next encapsulated ({first_difference(frame, e)}) nor the next of the host\n"
+                f"{port} frame {n} of {len(got)} (expected {len(encap)} encapsulated, {len(host)} of the host) is"
+                f" neither the next encapsulated ({first_difference(frame, e)}) nor the next of the host\n"
                 f"  got      {show(frame)}\n  expected {show(e)}\n  or       {show(h)}"
             ]
         states = following
@@ -96,7 +96,8 @@ def _interleaved(port: str, got: Sequence, encap: Sequence, host: Sequence, *, s
     e = encap[i] if i < len(encap) else None
     h = host[j] if j < len(host) else None
     return [
-        f"{port}: {len(got)} frames came, {i} of {len(encap)} encapsulated and {j} of {len(host)} of the host explain them\n"
+        f"{port}: {len(got)} frames came; {i} of {len(encap)} encapsulated and {j} of {len(host)} of the host"
+        " explain them\n"
         f"  missing  {show(e)}\n  or       {show(h)}"
     ]
 

@@ -20,7 +20,7 @@ def main() -> None:
     names = "|".join(re.escape(case) for case in order["cases"])
     _Runner().test(
         test_module=order["module"],
-        hdl_toplevel="vtep_bench",
+        hdl_toplevel=order["top"],
         hdl_toplevel_lang="verilog",
         build_dir=folder / "sim",
         test_dir=folder,

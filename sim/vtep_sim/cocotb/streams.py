@@ -86,7 +86,7 @@ class PacketSource(AxiStreamSource):
         frame.normalize()
         lanes, noise = self.byte_lanes, self.noise
         data, keep, user = frame.tdata, frame.tkeep, frame.tuser
-        beats = deque()
+        beats: deque = deque()
         for start in range(0, len(data), lanes):
             part = bytes(data[start : start + lanes])
             last = start + lanes >= len(data)
@@ -107,7 +107,7 @@ class PacketSource(AxiStreamSource):
         beats: deque = deque()
         noise = self.noise
         valid = False
-        frame = None
+        frame = AxiStreamFrame()
         self.active = False
         while True:
             await edge

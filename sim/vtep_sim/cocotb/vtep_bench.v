@@ -3,7 +3,7 @@
 //
 // unstable, ragged, unknown: counts of the monitors, 32 bits each, in the order s_axis_tenant, s_axis_underlay,
 //           s_axis_host, m_axis_tenant, m_axis_underlay, m_axis_host from the low bits up.
-// inside:   a frame is half way through that stream (same order).
+// midframe:   a frame is half way through that stream (same order).
 // idle_wrong: clocks with `idle` high while a frame is half inside on an input, or leaves on an output.
 // activity: clocks on which any stream moved. quiet: clocks since `idle` was last low or a packet stream valid.
 `timescale 1ns / 1ps
@@ -63,7 +63,7 @@ module vtep_bench #(
     output wire [191:0]   unstable /* verilator public_flat_rw */,
     output wire [191:0]   ragged /* verilator public_flat_rw */,
     output wire [191:0]   unknown /* verilator public_flat_rw */,
-    output wire [5:0]     inside /* verilator public_flat_rw */,
+    output wire [5:0]     midframe /* verilator public_flat_rw */,
     output reg  [31:0]    idle_wrong /* verilator public_flat_rw */,
     output reg  [31:0]    activity /* verilator public_flat_rw */,
     output reg  [31:0]    quiet /* verilator public_flat_rw */
@@ -124,7 +124,7 @@ module vtep_bench #(
         .tdata(s_axis_tenant_tdata), .tkeep(s_axis_tenant_tkeep), .tvalid(s_axis_tenant_tvalid),
         .tready(s_axis_tenant_tready), .tlast(s_axis_tenant_tlast), .tuser(s_axis_tenant_tuser),
         .unstable(unstable[0 +: 32]), .ragged(ragged[0 +: 32]),
-        .unknown(unknown[0 +: 32]), .inside(inside[0])
+        .unknown(unknown[0 +: 32]), .midframe(midframe[0])
     );
 
     axis_monitor #(.W(W), .U(1)) monitor_s_underlay (
@@ -132,7 +132,7 @@ module vtep_bench #(
         .tdata(s_axis_underlay_tdata), .tkeep(s_axis_underlay_tkeep), .tvalid(s_axis_underlay_tvalid),
         .tready(s_axis_underlay_tready), .tlast(s_axis_underlay_tlast), .tuser(s_axis_underlay_tuser),
         .unstable(unstable[32 +: 32]), .ragged(ragged[32 +: 32]),
-        .unknown(unknown[32 +: 32]), .inside(inside[1])
+        .unknown(unknown[32 +: 32]), .midframe(midframe[1])
     );
 
     axis_monitor #(.W(W), .U(1)) monitor_s_host (
@@ -140,7 +140,7 @@ module vtep_bench #(
         .tdata(s_axis_host_tdata), .tkeep(s_axis_host_tkeep), .tvalid(s_axis_host_tvalid),
         .tready(s_axis_host_tready), .tlast(s_axis_host_tlast), .tuser(s_axis_host_tuser),
         .unstable(unstable[64 +: 32]), .ragged(ragged[64 +: 32]),
-        .unknown(unknown[64 +: 32]), .inside(inside[2])
+        .unknown(unknown[64 +: 32]), .midframe(midframe[2])
     );
 
     axis_monitor #(.W(W), .U(1)) monitor_m_tenant (
@@ -148,7 +148,7 @@ module vtep_bench #(
         .tdata(m_axis_tenant_tdata), .tkeep(m_axis_tenant_tkeep), .tvalid(m_axis_tenant_tvalid),
         .tready(m_axis_tenant_tready), .tlast(m_axis_tenant_tlast), .tuser(m_axis_tenant_tuser),
         .unstable(unstable[96 +: 32]), .ragged(ragged[96 +: 32]),
-        .unknown(unknown[96 +: 32]), .inside(inside[3])
+        .unknown(unknown[96 +: 32]), .midframe(midframe[3])
     );
 
     axis_monitor #(.W(W), .U(1)) monitor_m_underlay (
@@ -156,7 +156,7 @@ module vtep_bench #(
         .tdata(m_axis_underlay_tdata), .tkeep(m_axis_underlay_tkeep), .tvalid(m_axis_underlay_tvalid),
         .tready(m_axis_underlay_tready), .tlast(m_axis_underlay_tlast), .tuser(m_axis_underlay_tuser),
         .unstable(unstable[128 +: 32]), .ragged(ragged[128 +: 32]),
-        .unknown(unknown[128 +: 32]), .inside(inside[4])
+        .unknown(unknown[128 +: 32]), .midframe(midframe[4])
     );
 
     axis_monitor #(.W(W), .U(1)) monitor_m_host (
@@ -164,7 +164,7 @@ module vtep_bench #(
         .tdata(m_axis_host_tdata), .tkeep(m_axis_host_tkeep), .tvalid(m_axis_host_tvalid),
         .tready(m_axis_host_tready), .tlast(m_axis_host_tlast), .tuser(m_axis_host_tuser),
         .unstable(unstable[160 +: 32]), .ragged(ragged[160 +: 32]),
-        .unknown(unknown[160 +: 32]), .inside(inside[5])
+        .unknown(unknown[160 +: 32]), .midframe(midframe[5])
     );
 
     wire [5:0] valid = {
@@ -192,7 +192,7 @@ module vtep_bench #(
             quiet <= 0;
         else
             quiet <= quiet + 1;
-        if (!rst && idle && (|inside[2:0] || |valid[5:3]))
+        if (!rst && idle && (|midframe[2:0] || |valid[5:3]))
             idle_wrong <= idle_wrong + 1;
     end
 endmodule

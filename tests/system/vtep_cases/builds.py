@@ -3,9 +3,8 @@
 from dataclasses import dataclass
 
 from vtep.config import DATA_WIDTHS, Mode, VtepParameters
-from vtep_sim.cocotb.build import slug
 
-__all__ = ["ALL", "DEEP_WIDTHS", "Build", "slug"]
+__all__ = ["ALL", "DEEP_WIDTHS", "Build"]
 
 DEEP_WIDTHS = (8, 64, 512)
 """Widths that a brief run tests in depth."""
@@ -17,32 +16,37 @@ CT = Mode.CUT_THROUGH
 class Build:
     """A parameter set; ``deep``: a brief run tests it in depth; ``brief``: a brief run builds it at all."""
 
+    name: str
     parameters: VtepParameters
-    deep: bool
+    deep: bool = False
     brief: bool = True
-
-    @property
-    def name(self) -> str:
-        return slug(self.parameters)
 
 
 def _plain(width: int) -> Build:
-    return Build(VtepParameters(data_width=width), width in DEEP_WIDTHS)
+    return Build(f"w{width}", VtepParameters(data_width=width), deep=width in DEEP_WIDTHS)
 
 
 def _cut_through(width: int) -> Build:
-    parameters = VtepParameters(
-        data_width=width, encap_mode=CT, decap_mode=CT, tenant_length=True, udp_checksum=False
-    )
-    return Build(parameters, False, width in DEEP_WIDTHS)
+    parameters = VtepParameters(data_width=width, encap_mode=CT, decap_mode=CT, tenant_length=True, udp_checksum=False)
+    return Build(f"w{width}-ct", parameters, brief=width in DEEP_WIDTHS)
 
 
 ALL = (
     *(_plain(width) for width in DATA_WIDTHS),
     *(_cut_through(width) for width in DATA_WIDTHS),
-    Build(VtepParameters(data_width=64, decap_mode=CT), False),
-    Build(VtepParameters(data_width=64, ipv6=False, udp_checksum=False, vnis=5, tunnels=5, fdb_entries=7, flood_entries=9), False),
-    Build(VtepParameters(data_width=64, ipv6=False, max_frame_length=1518), False),
-    Build(VtepParameters(data_width=64, udp_checksum=False, vnis=64, tunnels=64, flood_entries=256), False, False),
-    Build(VtepParameters(data_width=32, decap_mode=CT, max_frame_length=128, tenant_length=True), False, False),
+    Build("w64-decap-ct", VtepParameters(data_width=64, decap_mode=CT)),
+    Build(
+        "w64-small",
+        VtepParameters(
+            data_width=64, ipv6=False, udp_checksum=False, vnis=5, tunnels=5, fdb_entries=7, flood_entries=9
+        ),
+    ),
+    Build("w64-ipv4", VtepParameters(data_width=64, ipv6=False, max_frame_length=1518), brief=False),
+    Build(
+        "w64-large",
+        VtepParameters(data_width=64, udp_checksum=False, vnis=64, tunnels=64, flood_entries=256),
+        brief=False,
+    ),
+    Build("w128-jumbo", VtepParameters(data_width=128, max_frame_length=16383), brief=False),
+    Build("w32-decap-ct", VtepParameters(data_width=32, decap_mode=CT, max_frame_length=1518), brief=False),
 )

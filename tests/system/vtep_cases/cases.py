@@ -29,6 +29,9 @@ class Case:
     deep: bool
 
 
+LIMIT = 30
+"""Simulated milliseconds, at 100,000 clocks each, after which a test has failed."""
+
 CASES: dict[str, dict[str, Case]] = {}
 
 
@@ -64,6 +67,6 @@ def case(function=None, *, when: Callable[[VtepParameters], bool] = lambda p: Tr
             dut._log.warning("VTEP_SEED=%d %s: seed %d", base, label, seed)
             await function(dut, Random(seed))
 
-        return cocotb.test(name=label)(run)
+        return cocotb.test(name=label, timeout_time=LIMIT, timeout_unit="ms")(run)
 
     return register(function) if function else register

@@ -158,7 +158,11 @@ def decap_2_not_mine(p):
 
 @rule
 def decap_2_not_mine_whatever_follows(p):
-    frames = [ethernet(OTHER_MAC, HOST_A, ARP, bytes(46)), bytes(U4.but(dst=OTHER_MAC))[:14], U4.but(dst=OTHER_MAC, flags=0)]
+    frames = [
+        ethernet(OTHER_MAC, HOST_A, ARP, bytes(46)),
+        bytes(U4.but(dst=OTHER_MAC))[:14],
+        U4.but(dst=OTHER_MAC, flags=0),
+    ]
     return dropped(p, frames, "not_mine")
 
 
@@ -838,7 +842,9 @@ def decap_15_ecn_leaves_other_frames_alone(p):
         inner4(0)[:14],
         inner6(0)[:14],
     ]
-    return decap(p, [U4.but(inner=i, vni=200).ecn(e) for i in inner for e in (1, 3)], tenant=[i for i in inner for _ in "12"])
+    return decap(
+        p, [U4.but(inner=i, vni=200).ecn(e) for i in inner for e in (1, 3)], tenant=[i for i in inner for _ in "12"]
+    )
 
 
 @rule

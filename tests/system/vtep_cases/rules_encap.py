@@ -236,9 +236,7 @@ def encap_2_no_vni_untagged_and_priority_tagged(p):
 def encap_2_no_vni_unknown_vid(p):
     config = make(p, vnis=[vni(100, 10, ["leaf2"]), vni(101, 11, ["leaf2"])])
     vids = [9, 12, 1, 0x80A, 0x40A, 0x00B ^ 0x100, 4094, 4095]
-    return Scenario(
-        config=config, tenant=[inner(tags=((CTAG, vid),)) for vid in vids], counters={"no_vni": len(vids)}
-    )
+    return Scenario(config=config, tenant=[inner(tags=((CTAG, vid),)) for vid in vids], counters={"no_vni": len(vids)})
 
 
 @rule
@@ -343,7 +341,7 @@ def encap_3_flood_list_in_order(p):
         tenant=frames,
         counters={"vni.100.encap_frames": 12, "tunnel.leaf3.encap_frames": 4, "vni.100.encap_bytes": 12 * size},
         underlay_out=None,
-        check=destinations(order * 3 + ["10.0.0.3"]),
+        check=destinations([*order, *order, *order, "10.0.0.3"]),
     )
 
 
@@ -438,7 +436,11 @@ def encap_4_mtu_each_copy_judged_on_its_own(p):
     config = make(p, tunnels=tunnels, vnis=[vni(200, 0, ["a6", "b4", "c6", "d4"])])
 
     def check(outputs):
-        assert [e.dst_ip for e in sent(outputs)] == ["fd00::2", "10.0.0.2", "fd00::3", "10.0.0.3"] + [
+        assert [e.dst_ip for e in sent(outputs)] == [
+            "fd00::2",
+            "10.0.0.2",
+            "fd00::3",
+            "10.0.0.3",
             "10.0.0.2",
             "10.0.0.3",
         ]
@@ -683,9 +685,7 @@ def encap_5_udp_port_of_vtep_and_of_tunnel(p):
 def encap_5_ipv4_header_checksum_over_many_values(p):
     # read_encapsulated holds it; lengths, TTLs and ToS values make the sum carry in many ways.
     frames = [inner(ttl=i * 37 & 0xFF, tos=i * 53 & 0xFC, payload=bytes(i)) for i in range(40)]
-    return through(
-        p, frames, [{"ttl": i * 37 & 0xFF} for i in range(40)], ttl="inherit", dscp="inherit", df="unset"
-    )
+    return through(p, frames, [{"ttl": i * 37 & 0xFF} for i in range(40)], ttl="inherit", dscp="inherit", df="unset")
 
 
 @rule

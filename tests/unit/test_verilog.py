@@ -115,6 +115,15 @@ def test_lint_clean(tmp_path: Path) -> None:
     assert (result.returncode, result.stderr) == (0, "")
 
 
+def test_yosys_reads_it(tmp_path: Path) -> None:
+    (tmp_path / "top.v").write_text(to_verilog(Top(), "top"))
+    passes = ("read_verilog top.v", "hierarchy -check -top top", "proc", "check -assert")
+    script = f"from pyosys import libyosys as ys\nd = ys.Design()\nfor p in {passes}: ys.run_pass(p, d)"
+    run = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert run.returncode == 0, run.stdout[-1000:]
+    assert "Warning" not in run.stdout
+
+
 def test_waivers_hide_nothing_of_the_ports(tmp_path: Path) -> None:
     result = lint(to_verilog(Unused(), "unused"), tmp_path)
     assert "UNUSEDSIGNAL" in result.stderr

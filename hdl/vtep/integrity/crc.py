@@ -40,6 +40,7 @@ PRESET = 0xFFFF_FFFF
 RESIDUE = 0xC704_DD7B
 """State behind a packet and its right FCS, a polynomial as in `gf2`."""
 
+
 class LevelPipeline:
     """A pipeline without feedback that is registered after every ``levels`` LUT levels.
 

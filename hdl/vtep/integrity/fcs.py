@@ -83,7 +83,9 @@ class FcsInsert(wiring.Component):
         bits = (lanes - 1).bit_length()
         m.submodules.crc = crc = self._crc
         m.submodules.queue = queue = ReleaseQueue(
-            data.StructLayout({"data": self._data_width, "empty": bits, "last": 1, "spill": 1, "error": 1}),
+            data.StructLayout(
+                {"data": self._data_width, "from_fcs": lanes, "empty": bits, "last": 1, "spill": 1, "error": 1}
+            ),
             data.ArrayLayout(8, FCS_LENGTH),
             self._queue_depth,
             reserve=0,
@@ -133,14 +135,16 @@ class FcsInsert(wiring.Component):
         fcs = Signal(32, reset_less=True)
         m.d.sync += fcs.eq(rotated ^ error_then.replicate(32))
 
-        room_behind = beat.empty[2:].any() if bits > 2 else C(0, 1)  # for the FCS, in the last beat
+        fits = beat.empty[2:].any() if bits > 2 else C(0, 1)  # the FCS into the last beat
         m.d.comb += [
             queue.write.eq(beat_valid),
             queue.write_entry.data.eq(beat_data),
+            # What could be worked out behind the queue is worked out in front of it, where there is time.
+            queue.write_entry.from_fcs.eq(_empty_lanes(lanes, beat.empty) & beat.last.replicate(lanes)),
+            queue.write_entry.spill.eq(beat.last & ~fits),
             # Behind the FCS; where that needs another beat, the same figure is right by wrapping around.
             queue.write_entry.empty.eq(Mux(beat.last, beat.empty - FCS_LENGTH, 0)),
             queue.write_entry.last.eq(beat.last),
-            queue.write_entry.spill.eq(beat.last & ~room_behind),
             queue.write_entry.error.eq(beat.error & beat.last),
             queue.release.eq(delay(m, beat_valid, crc.latency + 1, reset_less=False)),
             queue.release_note.eq(fcs),
@@ -160,7 +164,7 @@ class FcsInsert(wiring.Component):
         limit = beats * lanes - MIN_LENGTH  # empty lanes of a frame of the minimum length
         padding = Signal()
         marked = Signal()
-        index = Signal(range(beats + 1))  # of the beat, up to ``beats``
+        index = Signal(range(max(2, beats)))  # of the beat, as long as it is short
         short = Signal(init=beats > 1)  # the beat is in front of the one that reaches the minimum length
         reaching = Signal(init=beats == 1)  # the beat is that one
         ends = Signal()
@@ -182,22 +186,20 @@ class FcsInsert(wiring.Component):
             with m.If(last):
                 m.d.sync += [index.eq(0), short.eq(beats > 1), reaching.eq(beats == 1)]
             with m.Else():
-                m.d.sync += [short.eq(index + 1 < beats - 1), reaching.eq(index + 1 == beats - 1)]
-                with m.If(index != beats):
-                    m.d.sync += index.eq(index + 1)
+                nearly = index == beats - 2
+                m.d.sync += [index.eq(index + 1), short.eq(short & ~nearly), reaching.eq(short & nearly)]
         return padding, last, empty, error
 
     def _output(self, m: Module, queue: ReleaseQueue) -> None:
         lanes = self._lanes
-        bits = (lanes - 1).bit_length()
         o = self.o
         extra = max(1, FCS_LENGTH // lanes)  # beats behind the last one of the data, where any are needed
         entry = Signal.like(queue.read_entry, reset_less=True)
         note = Signal.like(queue.read_note, reset_less=True)
         entry_valid = Signal()
-        from_fcs = Signal(lanes, reset_less=True)  # lanes that take a byte of the FCS
         left = Signal(extra)  # thermometer code of the beats of this entry behind the next one
         hold = left[0]
+        rest = Signal()  # the next beat holds nothing but FCS
         advance = Signal()
 
         m.d.comb += [advance.eq(~o.valid | o.ready), queue.pop.eq(advance & ~hold & queue.valid)]
@@ -205,20 +207,18 @@ class FcsInsert(wiring.Component):
             m.d.sync += left.eq(left[1:])
             with m.If(~hold):
                 head = queue.read_entry
-                behind = (head.empty + FCS_LENGTH)[:bits]  # empty lanes behind the data
                 m.d.sync += [
                     entry_valid.eq(queue.valid),
                     entry.eq(head),
                     note.eq(queue.read_note),
-                    from_fcs.eq(_empty_lanes(lanes, behind) & head.last.replicate(lanes)),
                     left.eq((queue.valid & head.spill).replicate(extra)),
                 ]
-            with m.Else():
-                m.d.sync += from_fcs.eq(~0)
-                if lanes < FCS_LENGTH:
+            if lanes < FCS_LENGTH:
+                with m.If(hold):
                     m.d.sync += note.eq(note.as_value().rotate_right(8 * lanes))
 
             m.d.sync += [
+                rest.eq(hold),
                 o.valid.eq(entry_valid),
                 o.payload.last.eq(entry.last & ~hold),
                 o.payload.empty.eq(Mux(hold, 0, entry.empty)),
@@ -227,7 +227,7 @@ class FcsInsert(wiring.Component):
             for lane in range(lanes):
                 byte = slice(8 * lane, 8 * lane + 8)
                 m.d.sync += o.payload.data[byte].eq(
-                    Mux(from_fcs[lane], note[lane % FCS_LENGTH], entry.data[byte])
+                    Mux(rest | entry.from_fcs[lane], note[lane % FCS_LENGTH], entry.data[byte])
                 )
 
 

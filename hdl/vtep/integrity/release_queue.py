@@ -1,6 +1,6 @@
 """A queue behind a pipeline that cannot stop: entries are written early and released for reading later."""
 
-from amaranth.hdl import Cat, Module, Shape, ShapeLike, Signal, Value
+from amaranth.hdl import Cat, Module, Mux, Shape, ShapeLike, Signal, Value
 from amaranth.lib import memory, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -97,11 +97,15 @@ class ReleaseQueue(wiring.Component):
         with m.If(self.pop):
             m.d.sync += read.eq(read + 1)
 
+        # The levels learn of a pop a clock late, which keeps the reader's logic out of their enables.
         popped = Signal()
         m.d.sync += popped.eq(self.pop)
         booked = self._level(m, "booked", self.book, popped)
-        waiting = self._level(m, "waiting", self.release, self.pop)
-        m.d.comb += [self.room.eq(~booked[self._depth - 1 - self._reserve]), self.valid.eq(waiting[0])]
+        waiting = self._level(m, "waiting", self.release, popped)
+        m.d.comb += [
+            self.room.eq(~booked[self._depth - 1 - self._reserve]),
+            self.valid.eq(Mux(popped, waiting[1], waiting[0])),
+        ]
         return m
 
     def _level(self, m: Module, name: str, up: Value, down: Value) -> Signal:

@@ -63,6 +63,20 @@ def match_widths(module, cell):
     cell.fixup_parameters(is_signed(cell, "A"), is_signed(cell, "B"))
 
 
+def foregone(cell):
+    """The result of a comparison with the least or the greatest number there is, where that is sure; or None."""
+    kind = cell.type.str()
+    if kind not in ("$lt", "$le", "$gt", "$ge") or is_signed(cell, "A"):
+        return None
+    left, right = (cell.getPort(port_name(port)) for port in ("A", "B"))
+    if kind in ("$gt", "$ge"):
+        left, right = right, left
+    # Now it is left < right or left <= right.
+    if kind in ("$lt", "$gt"):
+        return False if left.is_fully_ones() or right.is_fully_zero() else None
+    return True if left.is_fully_zero() or right.is_fully_ones() else None
+
+
 def main(source, target):
     """Convert file ``source`` to file ``target``."""
     design = ys.Design()
@@ -72,6 +86,11 @@ def main(source, target):
     for module in design.all_selected_modules():
         for cell in module.selected_cells():
             match_widths(module, cell)
+            result = foregone(cell)
+            if result is not None:
+                result_bits = ys.SigSpec(ys.Const(int(result), cell.getPort(port_name("Y")).size()))
+                module.connect(cell.getPort(port_name("Y")), result_bits)
+                module.remove(cell)
     ys.run_pass("check -assert", design)
     for kind in ("", "-modattr "):
         ys.run_pass(f"attrmap {kind}-remove generator -remove top -remove src -remove amaranth.*", design)

@@ -144,7 +144,7 @@ class TestRule2:
         assert sent(frame) == [outer4(frame)]
 
     def test_unknown_vid_falls_to_the_untagged_vni_that_passes(self) -> None:
-        for vid in (21, 4095):
+        for vid in (21, 20 + 256, 20 + 2048, 4095):
             frame = ethernet(0x0806, ARP[14:], tags=tag(vid))
             assert sent(frame) == [outer4(frame)]
 
@@ -193,6 +193,11 @@ class TestRule3:
     def test_group_is_never_looked_up(self) -> None:
         config = replace(CONFIG, fdb=(FdbEntry(vni=100, mac=BROADCAST, tunnel="leaf6"),))
         assert len(sent(ethernet(0x88B5, destination=BROADCAST), config=config)) == 2
+
+    def test_only_the_group_bit_makes_a_group(self) -> None:
+        mac = b"\xfe" + bytes.fromhex("ffffffffff")
+        config = replace(CONFIG, fdb=(FdbEntry(vni=100, mac=mac, tunnel="leaf6"),))
+        assert len(sent(ethernet(0x88B5, destination=mac), config=config)) == 1
 
     def test_entry_of_another_vni(self) -> None:
         """HOST_B is known in VNI 100 only."""
@@ -248,15 +253,17 @@ class TestRule5:
         assert sent(inner) == [outer4(inner)]
 
     def test_ipv6(self) -> None:
-        inner = ethernet(0x88B5, b"odd", destination=HOST_B, source=HOST_A)
-        (frame,) = sent(inner)
-        flow = flow_hash(parse_inner(inner))
-        datagram = frame[54:]
-        payload = vxlan(inner)
-        expected = ipv6(datagram, source=OWN6, destination=LEAF6, flow_label=flow & 0xFFFFF)
-        assert frame == ethernet(0x86DD, expected, destination=REMOTE_MAC, source=VTEP_MAC)
-        assert datagram == udp(payload, source=49152 + flow % 16384, checksum=int.from_bytes(datagram[6:8], "big"))
-        assert udp_sum(datagram, OWN6, LEAF6) == 0xFFFF
+        # A dozen flows, so that every bit of the hash is 0 here and 1 there.
+        for ethertype in range(0x88B5, 0x88C1):
+            inner = ethernet(ethertype, b"odd", destination=HOST_B, source=HOST_A)
+            (frame,) = sent(inner)
+            flow = flow_hash(parse_inner(inner))
+            datagram = frame[54:]
+            payload = vxlan(inner)
+            expected = ipv6(datagram, source=OWN6, destination=LEAF6, flow_label=flow & 0xFFFFF)
+            assert frame == ethernet(0x86DD, expected, destination=REMOTE_MAC, source=VTEP_MAC)
+            assert datagram == udp(payload, source=49152 + flow % 16384, checksum=int.from_bytes(datagram[6:8], "big"))
+            assert udp_sum(datagram, OWN6, LEAF6) == 0xFFFF
 
     def test_outer_tag_and_group(self) -> None:
         inner = ethernet(0x88B5, b"group", destination=BROADCAST)

@@ -253,7 +253,7 @@ class TestRule5:
         assert sent(inner) == [outer4(inner)]
 
     def test_ipv6(self) -> None:
-        # A dozen flows, so that every bit of the hash is 0 here and 1 there.
+        # A dozen flows, so that the bits of the label are 0 here and 1 there.
         for ethertype in range(0x88B5, 0x88C1):
             inner = ethernet(ethertype, b"odd", destination=HOST_B, source=HOST_A)
             (frame,) = sent(inner)

@@ -126,6 +126,8 @@ class Simulator:
     ------
     BuildError
         The model cannot be built.
+    OSError
+        The waveform cannot be written.
     """
 
     def __init__(
@@ -145,6 +147,8 @@ class Simulator:
         if verilog is None:
             verilog = cached_verilog(parameters, lambda: _write_verilog(parameters))
         path = build_model(verilog, parameters.data_width, waves=waves is not None, message=message or (lambda _: None))
+        if waves:
+            waves.open("wb").close()  # Verilator does not tell when it cannot
         self._library = Library(path)
         self._word_bytes = -(-write_layout(parameters).size // 8)
         if self._word_bytes > self._library.config_bytes():
@@ -342,11 +346,10 @@ class Simulator:
 
     def _finish(self) -> None:
         """Run until the core is idle, for calls that move no frames."""
-        while True:
-            status = self._library.run(self._handle, SLICE_CLOCKS, 0, self.watchdog)
-            if status == DONE:
-                return
-            self._check(status)
+        status = self._library.run(self._handle, SLICE_CLOCKS, 0, self.watchdog)
+        self._check(status)
+        if status != DONE:
+            raise SimulationError(f"the core is not idle after {SLICE_CLOCKS} clocks without a frame for it")
 
     def _check(self, status: int, result: Result | None = None, sent: list[int] | None = None) -> None:
         if status == -1:
@@ -370,8 +373,7 @@ def _unpack(records: "ctypes._Pointer[Record]", count: int) -> Iterator[tuple[in
 
 def _write_verilog(parameters: VtepParameters) -> str:
     """Write the core's Verilog; the gateware is imported only when it is wanted."""
-    from vtep.vxlan.axi import VtepAxi
-
     from vtep.verilog import to_verilog
+    from vtep.vxlan.axi import VtepAxi
 
     return to_verilog(VtepAxi(parameters), "vtep")

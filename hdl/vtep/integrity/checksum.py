@@ -11,9 +11,9 @@ from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from ..config import check_data_width
+from ..config import check_data_width, check_range
 
-__all__ = ["ChecksumAccumulator", "HeaderChecksumCheck"]
+__all__ = ["ChecksumAccumulator", "HeaderChecksumCheck", "WordSum"]
 
 LEVELS_PER_STAGE = 4
 """Carry-save adders one behind the other between two registers."""
@@ -54,7 +54,8 @@ class _Sum:
     """The part both components share: sums from the first beat up to each, as two numbers.
 
     After `elaborate`, ``a + b`` (modulo 2**16 - 1) is the sum up to and including the beat that entered
-    ``stages`` clocks earlier, before the register that keeps it; ``end`` tells that the beat ended the sum.
+    ``stages`` clocks earlier, before the register that keeps it; ``all_ones`` tells early that both are 0xFFFF, and
+    ``end`` that the beat ended the sum.
     """
 
     def __init__(
@@ -75,20 +76,23 @@ class _Sum:
                 m.d.sync += register.eq(row)
                 registers.append(register)
             rows = registers
+            start = control[1]
             delayed = Signal(3, name=f"control_{stage}")
             m.d.sync += delayed.eq(control)
             control = delayed
 
-        kept_a = Signal(16)
-        kept_b = Signal(16)
-        start = control[1]
-        rows += [kept_a & ~start.replicate(16), kept_b & ~start.replicate(16)]
+        # The sum so far is cleared in the clock before a first beat is added, which costs no logic in the loop.
+        kept = [Signal(16, name=f"kept_{i}") for i in range(2)]
+        rows += kept
+        self.all_ones = Cat(rows).all()
         while len(rows) > 2:
             rows = _reduce_level(m, rows)
         self.a, self.b = rows
         self.end = control[2]
-        with m.If(control[0]):
-            m.d.sync += [kept_a.eq(self.a), kept_b.eq(self.b)]
+        with m.If(start):
+            m.d.sync += [row.eq(0) for row in kept]
+        with m.Elif(control[0]):
+            m.d.sync += [kept[0].eq(self.a), kept[1].eq(self.b)]
 
     @staticmethod
     def _words(m: Module, data_width: int, valid: Value, first: Value, data: Value, mask: Value) -> list[Value]:
@@ -101,6 +105,55 @@ class _Sum:
             m.d.sync += odd.eq(first | ~odd)
         low = odd & ~first
         return [Mux(low, kept[0], Cat(Const(0, 8), kept[0]))]
+
+
+def _end_around_add(m: Module, a: Value, b: Value) -> Value:
+    """Their ones' complement sum."""
+    # Both outcomes of the end-around carry at once, so that only one carry chain is passed.
+    plain = Signal(17)
+    carried = Signal(16)
+    m.d.comb += [plain.eq(a + b), carried.eq(a + b + 1)]
+    return Mux(plain[16], carried, plain[:16])
+
+
+class WordSum(wiring.Component):
+    """Ones' complement sum of a fixed number of 16-bit words, for headers that are being made.
+
+    Parameters
+    ----------
+    words : int
+        How many words, 2 .. 64.
+
+    Attributes
+    ----------
+    words : Signal(16 * words), in
+    sum : Signal(16), out
+        Their sum (not complemented), ``latency`` clocks later. 0 only if all words are.
+    latency : int
+        2 clocks up to 9 words, 3 up to 42, 4 up to 64. One sum per clock.
+
+    The pipeline holds no state beyond ``latency`` clocks; reset is not needed.
+    """
+
+    def __init__(self, words: int) -> None:
+        self.count = check_range("words", words, 2, 64)
+        self.latency = max(1, -(-_levels(words) // LEVELS_PER_STAGE)) + 1
+        super().__init__({"words": In(16 * words), "sum": Out(16)})
+
+    def elaborate(self, platform: Any) -> Module:
+        m = Module()
+        rows: list[Value] = [self.words.word_select(i, 16) for i in range(self.count)]
+        for stage in range(self.latency - 1):
+            for _ in range(LEVELS_PER_STAGE):
+                rows = _reduce_level(m, rows) if len(rows) > 2 else rows
+            registers: list[Value] = []
+            for i, row in enumerate(rows):
+                register = Signal(16, name=f"sum_{stage}_{i}", reset_less=True)
+                m.d.sync += register.eq(row)
+                registers.append(register)
+            rows = registers
+        m.d.sync += self.sum.eq(_end_around_add(m, *rows))
+        return m
 
 
 class ChecksumAccumulator(wiring.Component):
@@ -165,11 +218,7 @@ class ChecksumAccumulator(wiring.Component):
         end = Signal()
         m.d.sync += [a.eq(total.a), b.eq(total.b), end.eq(total.end)]
 
-        # Both outcomes of the end-around carry at once, so that only one carry chain is passed.
-        plain = Signal(17)
-        carried = Signal(16)
-        m.d.comb += [plain.eq(a + b), carried.eq(a + b + 1)]
-        m.d.sync += [self.sum.eq(Mux(plain[16], carried, plain[:16])), self.done.eq(end)]
+        m.d.sync += [self.sum.eq(_end_around_add(m, a, b)), self.done.eq(end)]
         return m
 
 
@@ -232,6 +281,5 @@ class HeaderChecksumCheck(wiring.Component):
             data=self.data,
             mask=self.mask,
         )
-        complements = (total.a ^ total.b).all()
-        m.d.sync += [self.ok.eq(complements | (total.a & total.b).all()), self.done.eq(total.end)]
+        m.d.sync += [self.ok.eq((total.a ^ total.b).all() | total.all_ones), self.done.eq(total.end)]
         return m

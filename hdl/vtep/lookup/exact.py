@@ -1,10 +1,8 @@
 """A small exact-match table that looks up once a clock with fixed latency."""
 
-from functools import reduce
-from operator import or_
 from typing import Any
 
-from amaranth.hdl import Cat, Module, Mux, Shape, Signal, Value
+from amaranth.hdl import Cat, Const, Module, Mux, Shape, Signal, Value
 from amaranth.lib import wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
@@ -89,7 +87,7 @@ class ExactMatch(wiring.Component):
             m.d.sync += matches[i].eq(used & (key == self.lookup_key))
 
         found: Value = matches.any()
-        index = self._lowest(matches)
+        index = self._lowest(m, matches)
         if self.latency == 3:
             found, index = self._register(m, "encoded", found, index)
         m.d.sync += [self.found.eq(found), self.index.eq(index)]
@@ -122,20 +120,20 @@ class ExactMatch(wiring.Component):
         return registers
 
     @staticmethod
-    def _lowest(bits: Value) -> Value:
+    def _lowest(m: Module, bits: Value) -> Value:
         """Index of the lowest bit that is set, 0 if none is: a tree of halves, so that it is shallow."""
         level: list[tuple[Value, Value]] = [(bits[i], Cat()) for i in range(len(bits))]
         while len(level) > 1:
-            pairs = []
+            pairs: list[tuple[Value, Value]] = []
             for i in range(0, len(level) - 1, 2):
                 (low_any, low), (high_any, high) = level[i], level[i + 1]
-                width = max(len(low), len(high))
-                chosen = Cat(
-                    Mux(low_any, low[j] if j < len(low) else 0, high[j] if j < len(high) else 0) for j in range(width)
-                )
-                pairs.append((reduce(or_, (low_any, high_any)), Cat(chosen, high_any & ~low_any)))
-            if len(level) % 2:
-                any_, chosen = level[-1]
-                pairs.append((any_, Cat(chosen, 0)))
-            level = pairs
+                # Signals, since an expression is written out anew wherever it is used.
+                either = Signal()
+                chosen = Signal(max(len(low), len(high)) + 1)
+                m.d.comb += [
+                    either.eq(low_any | high_any),
+                    chosen.eq(Mux(low_any, low, Mux(high_any, Cat(high, Const(0, len(low) - len(high)), 1), 0))),
+                ]
+                pairs.append((either, chosen))
+            level = pairs + level[len(pairs) * 2 :]
         return level[0][1]

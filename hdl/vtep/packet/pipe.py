@@ -15,7 +15,7 @@ from collections.abc import Iterable, Sequence
 
 from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, ValueLike
 
-__all__ = ["BeatPipe", "Staged", "first_stage"]
+__all__ = ["BeatPipe", "Staged", "Stages", "first_stage"]
 
 
 def gap(lanes: int, decided: int, used: int) -> int:
@@ -45,51 +45,11 @@ class Staged:
         self.chain = [self.value]
 
 
-class BeatPipe:
-    """Delayed views of the beats of a packet stream, and captures from them.
+class Stages:
+    """Moves values between the stages of a feed-forward pipeline."""
 
-    Parameters
-    ----------
-    m : Module
-        Receives the registers.
-    lanes : int
-        Byte lanes of a beat.
-    window : int
-        How many bytes of a frame can be captured from.
-    valid, data, last : Value
-        The beat that is accepted in this clock (``valid`` already includes ``ready``).
-
-    Notes
-    -----
-    ``index`` of a view counts the beats of the frame and stands still behind the window. A capture keeps its
-    value until the next frame's byte arrives at the same stage: whoever needs it later delays it with `at`.
-    Bytes that the frame does not have are left over from earlier frames.
-    """
-
-    def __init__(self, m: Module, *, lanes: int, window: int, valid: Value, data: Value, last: Value) -> None:
+    def __init__(self, m: Module) -> None:
         self.m = m
-        self.lanes = lanes
-        self.beats = -(-window // lanes)
-        index = Signal(range(self.beats + 1))
-        with m.If(valid):
-            with m.If(last):
-                m.d.sync += index.eq(0)
-            with m.Elif(index != self.beats):
-                m.d.sync += index.eq(index + 1)
-        self._hits: dict[tuple[int, int], Signal] = {}
-        self._views: list[dict[str, Value]] = [{"valid": valid, "data": data, "last": last, "index": index}]
-
-    def view(self, stage: int) -> dict[str, Value]:
-        """The beats, ``stage`` clocks after they were accepted: ``valid``, ``data``, ``last``, ``index``."""
-        while len(self._views) <= stage:
-            depth = len(self._views)
-            view: dict[str, Value] = {}
-            for name, value in self._views[-1].items():
-                delayed = Signal(value.shape(), name=f"{name}_{depth}", reset_less=name != "valid")
-                self.m.d.sync += delayed.eq(value)
-                view[name] = delayed
-            self._views.append(view)
-        return self._views[stage]
 
     def at(self, staged: Staged, stage: int) -> Value:
         """The value of ``staged`` at ``stage``.
@@ -115,6 +75,53 @@ class BeatPipe:
         signal = Signal(value.shape(), name=name)
         self.m.d.comb += signal.eq(value)
         return signal
+
+
+class BeatPipe(Stages):
+    """Delayed views of the beats of a packet stream, and captures from them.
+
+    Parameters
+    ----------
+    m : Module
+        Receives the registers.
+    lanes : int
+        Byte lanes of a beat.
+    window : int
+        How many bytes of a frame can be captured from.
+    valid, data, last : Value
+        The beat that is accepted in this clock (``valid`` already includes ``ready``).
+
+    Notes
+    -----
+    ``index`` of a view counts the beats of the frame and stands still behind the window. A capture keeps its
+    value until the next frame's byte arrives at the same stage: whoever needs it later delays it with `at`.
+    Bytes that the frame does not have are left over from earlier frames.
+    """
+
+    def __init__(self, m: Module, *, lanes: int, window: int, valid: Value, data: Value, last: Value) -> None:
+        super().__init__(m)
+        self.lanes = lanes
+        self.beats = -(-window // lanes)
+        index = Signal(range(self.beats + 1))
+        with m.If(valid):
+            with m.If(last):
+                m.d.sync += index.eq(0)
+            with m.Elif(index != self.beats):
+                m.d.sync += index.eq(index + 1)
+        self._hits: dict[tuple[int, int], Signal] = {}
+        self._views: list[dict[str, Value]] = [{"valid": valid, "data": data, "last": last, "index": index}]
+
+    def view(self, stage: int) -> dict[str, Value]:
+        """The beats, ``stage`` clocks after they were accepted: ``valid``, ``data``, ``last``, ``index``."""
+        while len(self._views) <= stage:
+            depth = len(self._views)
+            view: dict[str, Value] = {}
+            for name, value in self._views[-1].items():
+                delayed = Signal(value.shape(), name=f"{name}_{depth}", reset_less=name != "valid")
+                self.m.d.sync += delayed.eq(value)
+                view[name] = delayed
+            self._views.append(view)
+        return self._views[stage]
 
     def hits(self, stage: int, position: int) -> Value:
         """High while the beat with byte ``position`` of a frame is at ``stage``."""

@@ -1,6 +1,6 @@
 """The frame store: a ring buffer that whole frames, or parts of them, are read from by command."""
 
-from amaranth.hdl import Module, Mux, Signal, unsigned
+from amaranth.hdl import Const, Module, Mux, Signal, unsigned
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
@@ -48,7 +48,8 @@ class FrameStore(wiring.Component):
     frame_margin : int
         How many frames may still end after ``room`` fell, below ``frames``.
     max_beats : int
-        A longer frame is cut to so many beats. 1 .. ``depth - 4``, unless frames are read while they are written, once each.
+        A longer frame is cut to so many beats, 1 or more; 0: none is cut. A frame longer than ``depth - 4`` must be read while it
+        is written, and once, or everything stands still.
     skip_range : int
         Commands skip 0 .. ``skip_range - 1`` beats.
     fast : bool
@@ -89,7 +90,7 @@ class FrameStore(wiring.Component):
         check_range("depth", depth, 8, 1 << 24)
         if depth & (depth - 1):
             raise ValueError(f"depth must be a power of two, not {depth}")
-        check_range("max_beats", max_beats, 1, 1 << 24)
+        check_range("max_beats", max_beats, 0, 1 << 24)
         check_range("frame_margin", frame_margin, 1, frames - 1)
         self._depth = depth
         self._frames = frames
@@ -130,7 +131,7 @@ class FrameStore(wiring.Component):
         count = Signal(range(self._max_beats + 1))
         cut = Signal()
         take = self.write.valid & ~cut
-        at_limit = count == self._max_beats - 1
+        at_limit = count == self._max_beats - 1 if self._max_beats else Const(0, 1)
         last = self.write.last | at_limit
         m.d.comb += [
             write.addr.eq(head),

@@ -50,23 +50,24 @@ class AxiStreamSource(wiring.Component):
         8, 16, 32, 64, 128, 256 or 512.
     length : bool
         ``tuser`` is 15 bits wide; ``tuser[14:1]`` is the frame's length, valid beside its first beat.
+    registered : bool
+        Put a register slice behind it; without one it is combinational, for a sink that takes its time seriously.
 
     Attributes
     ----------
     axi : `axi_signature`, in
-        ``tready`` comes from a flip-flop.
+        With ``registered``, ``tready`` comes from a flip-flop.
     o : packet stream, out
-        Straight from flip-flops.
+        With ``registered``, straight from flip-flops.
     latency : int
-        1 clock. One beat per clock.
+        1 clock, 0 without ``registered``. One beat per clock.
 
     Reset empties it; a frame that reset cuts in two is afterwards taken for a new one where it goes on.
     """
 
-    latency = 1
-
-    def __init__(self, data_width: int, *, length: bool = False) -> None:
+    def __init__(self, data_width: int, *, length: bool = False, registered: bool = True) -> None:
         self.length = length
+        self.latency = int(registered)
         self.lanes = check_data_width(data_width) // 8
         super().__init__(
             {
@@ -77,8 +78,11 @@ class AxiStreamSource(wiring.Component):
 
     def elaborate(self, platform: Any) -> Module:
         m = Module()
-        m.submodules.slice = registers = SkidBuffer(self.o.payload.shape())
-        wiring.connect(m, registers.o, wiring.flipped(self.o))
+        sink = wiring.flipped(self.o)
+        if self.latency:
+            m.submodules.slice = registers = SkidBuffer(self.o.payload.shape())
+            wiring.connect(m, registers.o, wiring.flipped(self.o))
+            sink = registers.i
 
         keep = self.axi.tkeep
         hole = Signal()
@@ -94,10 +98,10 @@ class AxiStreamSource(wiring.Component):
         # For n ones from bit 0 up, bit b of n - 1 is the parity of the bits at the multiples of 2**b, bit 0 left out,
         # and the complement of n - 1 counts the empty lanes. Any other `tkeep` gives a number in range, of a bad frame.
         empty = Cat(~keep[1 << b :: 1 << b].xor() for b in range((self.lanes - 1).bit_length()))
-        payload = registers.i.payload
+        payload = sink.payload
         m.d.comb += [
-            registers.i.valid.eq(self.axi.tvalid),
-            self.axi.tready.eq(registers.i.ready),
+            sink.valid.eq(self.axi.tvalid),
+            self.axi.tready.eq(sink.ready),
             payload.data.eq(self.axi.tdata),
             payload.empty.eq(Mux(self.axi.tlast, empty, 0)),
             payload.last.eq(self.axi.tlast),
@@ -117,42 +121,53 @@ class AxiStreamSink(wiring.Component):
     ----------
     data_width : int
         8, 16, 32, 64, 128, 256 or 512.
+    registered : bool
+        Put a register slice in it; without one it is combinational.
 
     Attributes
     ----------
     i : packet stream, in
-        ``ready`` comes from a flip-flop.
+        With ``registered``, ``ready`` comes from a flip-flop.
     axi : `axi_signature` with 1 bit of ``tuser``, out
-        Straight from flip-flops.
+        With ``registered``, straight from flip-flops.
     latency : int
-        1 clock. One beat per clock.
+        1 clock, 0 without ``registered``. One beat per clock.
 
     Reset empties it.
     """
 
-    latency = 1
-
-    def __init__(self, data_width: int) -> None:
+    def __init__(self, data_width: int, *, registered: bool = True) -> None:
+        self.latency = int(registered)
         self.lanes = check_data_width(data_width) // 8
         super().__init__({"i": In(packet_signature(data_width)), "axi": Out(axi_signature(data_width))})
 
     def elaborate(self, platform: Any) -> Module:
         m = Module()
-        layout = {"data": 8 * self.lanes, "keep": self.lanes, "last": 1, "user": 1}
-        m.submodules.slice = registers = SkidBuffer(data.StructLayout(layout))
-        source, sink = registers.i.payload, registers.o.payload
+        layout = data.StructLayout({"data": 8 * self.lanes, "keep": self.lanes, "last": 1, "user": 1})
+        beat = Signal(layout)
         m.d.comb += [
-            registers.i.valid.eq(self.i.valid),
-            self.i.ready.eq(registers.i.ready),
-            source.data.eq(self.i.payload.data),
-            source.keep.eq(Cat(self.i.payload.empty < self.lanes - lane for lane in range(self.lanes))),
-            source.last.eq(self.i.payload.last),
-            source.user.eq(self.i.payload.last & self.i.payload.error),
-            self.axi.tvalid.eq(registers.o.valid),
-            registers.o.ready.eq(self.axi.tready),
-            self.axi.tdata.eq(sink.data),
-            self.axi.tkeep.eq(sink.keep),
-            self.axi.tlast.eq(sink.last),
-            self.axi.tuser.eq(sink.user),
+            beat.data.eq(self.i.payload.data),
+            beat.keep.eq(Cat(self.i.payload.empty < self.lanes - lane for lane in range(self.lanes))),
+            beat.last.eq(self.i.payload.last),
+            beat.user.eq(self.i.payload.last & self.i.payload.error),
+        ]
+        out = Signal(layout)
+        if self.latency:
+            m.submodules.slice = registers = SkidBuffer(layout)
+            m.d.comb += [
+                registers.i.valid.eq(self.i.valid),
+                self.i.ready.eq(registers.i.ready),
+                registers.i.payload.eq(beat),
+                self.axi.tvalid.eq(registers.o.valid),
+                registers.o.ready.eq(self.axi.tready),
+                out.eq(registers.o.payload),
+            ]
+        else:
+            m.d.comb += [self.axi.tvalid.eq(self.i.valid), self.i.ready.eq(self.axi.tready), out.eq(beat)]
+        m.d.comb += [
+            self.axi.tdata.eq(out.data),
+            self.axi.tkeep.eq(out.keep),
+            self.axi.tlast.eq(out.last),
+            self.axi.tuser.eq(out.user),
         ]
         return m

@@ -600,6 +600,7 @@ class Decapsulator(wiring.Component):
             skip_range=self._skips(),
             fast=cut_through,
         )
+        wiring.connect(m, store.beats, self._reframer.beats)
         return store, self._reframer, final_stage + 2
 
     def _cut_through(

@@ -1,6 +1,7 @@
 """What the decapsulator must know of an underlay frame: fields of the outer and inner headers, wherever they are."""
 
 from dataclasses import dataclass
+from typing import Protocol
 
 from amaranth.hdl import Cat, Module, Mux, Signal, Value
 
@@ -81,7 +82,14 @@ class UnderlayFields:
     inner_checksum: Staged
 
 
-def ip_field(fields: UnderlayFields, pipe: BeatPipe, stage: int, offset: int, length: int) -> Value:
+class HasIp(Protocol):
+    """Fields with the beginning of an IP header in two parts."""
+
+    ip_start: Staged
+    ip_rest: Staged
+
+
+def ip_field(fields: HasIp, pipe: BeatPipe, stage: int, offset: int, length: int) -> Value:
     """Bytes ``offset .. offset + length - 1`` of the IP header at ``stage``; all before byte 8, or all behind."""
     part = fields.ip_start
     if offset >= IP_START_BYTES:

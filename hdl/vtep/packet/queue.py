@@ -1,0 +1,84 @@
+"""A store-and-forward queue of packets."""
+
+from amaranth.hdl import Module, Signal, unsigned
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
+
+from ..stream.fifo import TokenQueue
+from ..stream.packet import packet_signature
+from .store import FrameStore
+
+__all__ = ["PacketQueue"]
+
+FRAMES = 16
+
+
+class PacketQueue(wiring.Component):
+    """Lets a packet go on when all of it is there, so that a slow source does not hold up whom it shares a link with.
+
+    A packet that is longer than the queue goes on when the queue is full.
+
+    Parameters
+    ----------
+    data_width : int
+        8, 16, 32, 64, 128, 256 or 512.
+    depth : int
+        Beats, a power of two, 8 or more.
+
+    Attributes
+    ----------
+    i : In(stream)
+        A packet stream; ``ready`` comes from flip-flops.
+    o : Out(stream)
+        A packet stream: the same packets.
+    idle : Out(1)
+        Nothing is inside.
+
+    Notes
+    -----
+    Throughput: a beat a clock. Latency: 6 clocks from a packet's last beat in to its first beat out. Up to 16 packets wait.
+    Reset forgets everything inside.
+    """
+
+    def __init__(self, data_width: int, *, depth: int) -> None:
+        self._data_width = data_width
+        self._depth = depth
+        super().__init__({"i": In(packet_signature(data_width)), "o": Out(packet_signature(data_width)), "idle": Out(1)})
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        m.submodules.store = store = FrameStore(
+            self._data_width, depth=self._depth, frames=FRAMES, frame_margin=2, max_beats=0
+        )
+        m.submodules.errors = errors = TokenQueue(unsigned(1), 2 * FRAMES)
+        accepted = self.i.valid & self.i.ready
+        source = self.i.payload
+        ends = accepted & source.last
+        m.d.comb += [
+            self.i.ready.eq(store.room),
+            store.write.valid.eq(accepted),
+            store.write.data.eq(source.data),
+            store.write.empty.eq(source.empty),
+            store.write.last.eq(source.last),
+            errors.i.valid.eq(ends),
+            errors.i.payload.eq(source.error),
+        ]
+        # A command stands from a packet's last beat on, or from when the store is full, until it is carried out.
+        waiting = Signal(range(FRAMES + 1))
+        starts = store.commands.valid & store.commands.ready
+        m.d.sync += waiting.eq(waiting + ends - starts)
+        going = Signal()
+        m.d.sync += going.eq(~starts & (going | (waiting != 0) | (~store.room & ~store.vacant)))
+        m.d.comb += [
+            store.commands.valid.eq(going),
+            store.commands.payload.final.eq(1),
+            self.o.valid.eq(store.beats.valid & (~store.beats.payload.last | errors.o.valid)),
+            self.o.payload.data.eq(store.beats.payload.data),
+            self.o.payload.empty.eq(store.beats.payload.empty),
+            self.o.payload.last.eq(store.beats.payload.last),
+            self.o.payload.error.eq(store.beats.payload.last & errors.o.payload),
+            store.beats.ready.eq(self.o.valid & self.o.ready),
+            errors.o.ready.eq(self.o.valid & self.o.ready & store.beats.payload.last),
+            self.idle.eq(store.vacant & ~store.beats.valid & ~errors.o.valid),
+        ]
+        return m

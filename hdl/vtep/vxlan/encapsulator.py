@@ -1,0 +1,620 @@
+"""The encapsulator: tenant frames in, underlay frames out (SPEC.md section 3)."""
+
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, unsigned
+from amaranth.lib import data, wiring
+from amaranth.lib.memory import Memory
+from amaranth.lib.wiring import In, Out
+
+from ..config import LENGTH_BITS, Mode, VtepParameters
+from ..control.counters import ENCAP_REASONS
+from ..control.ports import carried_event, carried_layout, config_bus, entry_of, reason_event, writes_to
+from ..control.tables import Table, flood_layout
+from ..headers import (
+    ETHERNET,
+    ETHERTYPE_CTAG,
+    ETHERTYPE_IPV4,
+    IPV4,
+    IPV6,
+    MAC_BYTES,
+    PROTOCOL_SCTP,
+    PROTOCOL_TCP,
+    PROTOCOL_UDP,
+    TAG_BYTES,
+)
+from ..integrity.checksum import ChecksumAccumulator
+from ..lookup.exact import ExactMatch
+from ..lookup.toeplitz import ToeplitzHash
+from ..packet.length import FrameEnd, measure
+from ..packet.pipe import BeatPipe, Staged
+from ..packet.reframer import Reframer, shift_fields
+from ..packet.store import FrameStore
+from ..stream.fifo import TokenQueue
+from ..stream.packet import packet_signature
+from .outer_header import OuterHeader, copy_layout, overhead, prefix
+from .tenant_parser import MAX_TAGS, TenantFields, parse_tenant, window_bytes
+from .underlay_parser import ip_field, is_tag
+
+__all__ = ["Encapsulator"]
+
+FRAMES = 64
+"""Frames that may wait inside, a power of two; the pipeline in front of the queues counts as well."""
+
+JOBS = 16
+"""Copies that may wait for their beats; those in the header pipeline count as well."""
+
+DEFAULT_TTL = 64
+"""What inherits where the inner frame is not IP (SPEC.md section 3)."""
+
+
+class Encapsulator(wiring.Component):
+    """Puts tenant frames into VXLAN, after every check of SPEC.md section 3.
+
+    Parameters
+    ----------
+    parameters : VtepParameters
+        All but those of decapsulation and the host port are used.
+
+    Attributes
+    ----------
+    i : In(stream)
+        Tenant rx, a packet stream, with ``length`` if ``tenant_length`` is set. ``i.ready`` is a register.
+    o : Out(stream)
+        A packet stream, to underlay tx.
+    config : In
+        See `config_bus`.
+    reason : Out
+        See `reason_event`: an index into ``ENCAP_REASONS``, once a frame at most, without ``mtu``.
+    too_big : Out(1)
+        Strobe: a copy was dropped by rule 4 (counter ``mtu``).
+    carried : Out
+        See `carried_event`: a copy left, unmarked.
+    idle : Out(1)
+        No frame is inside.
+
+    Notes
+    -----
+    Throughput: as long as frames wait, the output holds a beat on every clock, at every frame size, copies included.
+
+    Latency: store-and-forward, behind a frame's last beat in; cut-through, behind the last header byte that is looked at
+    (88 bytes at most) or the frame's end. In cut-through a copy that is too big holds up the next copies of its frame
+    until the frame's end.
+
+    Reset: frames inside are forgotten, tables are emptied, IPv4 identifications begin at 0.
+    """
+
+    def __init__(self, parameters: VtepParameters) -> None:
+        self._parameters = parameters
+        self._user = data.StructLayout(
+            {"sent": unsigned(1), "too_big": unsigned(1), "carried": carried_layout(parameters)}
+        )
+        super().__init__(
+            {
+                "i": In(packet_signature(parameters.data_width, length=parameters.tenant_length)),
+                "o": Out(packet_signature(parameters.data_width)),
+                "config": In(config_bus(parameters)),
+                "reason": Out(reason_event(ENCAP_REASONS)),
+                "too_big": Out(1),
+                "carried": Out(carried_event(parameters)),
+                "idle": Out(1),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        parameters = self._parameters
+        self._cut_through = parameters.encap_mode is Mode.CUT_THROUGH
+        accepted = self.i.valid & self.i.ready
+        self._pipe = pipe = BeatPipe(
+            m,
+            lanes=parameters.lanes,
+            window=window_bytes(),
+            valid=accepted,
+            data=self.i.payload.data,
+            last=self.i.payload.last,
+        )
+        end = measure(
+            m,
+            pipe,
+            empty=self.i.payload.empty,
+            error=self.i.payload.error,
+            max_frame_length=parameters.max_frame_length,
+        )
+        self._fields = fields = parse_tenant(m, pipe)
+        vni = self._vni(m, fields, end)
+        tunnel = self._tunnel(m, fields, vni)
+        inner, flow_hash = self._flow(m, fields, end, vni)
+        length, mismatch = self._length(m, end)
+
+        # What is known of a frame waits in three queues, written when each part is there and read as one.
+        sums = self._payload_sum(m) if parameters.udp_checksum else Staged(Const(0, 16), 1)
+        final = max(tunnel.stage, flow_hash.stage, inner.stage, sums.stage, fields.ready + 1, 3)
+        head = pipe.at(fields.head, final)
+        tail = pipe.at(fields.tail, final)
+        reason, dropped = self._reason(m, final, head, end, vni, tunnel, mismatch)
+
+        heads = self._head_layout()
+        m.submodules.heads = head_queue = TokenQueue(heads, FRAMES, margin=final + 2)
+        m.submodules.tails = tail_queue = TokenQueue(self._tail_layout(), FRAMES, margin=final + 2)
+        token = data.View(heads, head_queue.i.payload)
+        found = data.View(self._vni_layout(), pipe.at(vni, final))
+        target = data.View(self._tunnel_layout(), pipe.at(tunnel, final))
+        view = data.View(self._inner_layout(), pipe.at(inner, final))
+        m.d.comb += [
+            head_queue.i.valid.eq(head),
+            token.forget.eq(Mux(tail, dropped, ~found.found | ~target.found)),
+            token.vni_index.eq(found.index),
+            token.vni.eq(found.vni),
+            token.strip.eq(found.strip),
+            token.unicast.eq(target.unicast),
+            token.tunnel.eq(target.tunnel),
+            token.flood.eq(found.flood),
+            token.hash.eq(pipe.at(flow_hash, final)),
+            token.tci.eq(pipe.at(fields.tci, final)),
+            token.macs.eq(pipe.at(fields.macs, final)),
+            token.inner.eq(view),
+            token.length.eq(pipe.at(length, final)),
+            tail_queue.i.valid.eq(tail),
+            tail_queue.i.payload.bad.eq(dropped),
+            tail_queue.i.payload.length.eq(pipe.at(end.length, final)),
+            tail_queue.i.payload.payload.eq(pipe.at(sums, final)),
+        ]
+        m.d.sync += [self.reason.strobe.eq(tail & dropped), self.reason.index.eq(reason)]
+
+        store, reframer = self._egress(m, head_queue, tail_queue)
+        m.d.comb += [
+            store.write.valid.eq(accepted),
+            store.write.data.eq(self.i.payload.data),
+            store.write.empty.eq(self.i.payload.empty),
+            store.write.last.eq(self.i.payload.last),
+            self.i.ready.eq(store.room & head_queue.room & tail_queue.room),
+        ]
+        counting = Signal(final + 2)
+        m.d.sync += counting.eq(Cat(accepted, counting[:-1]))
+        m.d.comb += self.idle.eq(store.vacant & ~reframer.busy & ~counting.any() & ~self._copies_fly)
+        return m
+
+    # -- rules 1 to 3 ------------------------------------------------------------------------------------------
+
+    def _vni_layout(self) -> data.StructLayout:
+        entry = self._vni_entry
+        return data.StructLayout(
+            {
+                "found": unsigned(1),
+                "strip": unsigned(1),
+                "index": unsigned((self._parameters.vnis - 1).bit_length()),
+                "vni": unsigned(24),
+                "flood_used": unsigned(1),
+                "flood": entry.flood.shape(),
+            }
+        )
+
+    def _vni(self, m: Module, fields: TenantFields, end: FrameEnd) -> Staged:
+        """Rule 2: the frame's VNI."""
+        parameters, pipe = self._parameters, self._pipe
+        self._vni_entry = entry = entry_of(self.config, Table.VNI, parameters)
+        value = data.StructLayout(
+            {"vni": unsigned(24), "flood_used": unsigned(1), "flood": entry.flood.shape()}
+        )
+        m.submodules.vlans = vlans = ExactMatch(12, value, parameters.vnis)
+        writes = writes_to(self.config, Table.VNI)
+        number = self.config.write.index
+        m.d.comb += [
+            vlans.write_enable.eq(writes),
+            vlans.write_index.eq(number),
+            vlans.write_used.eq(entry.used & (entry.vlan != 0)),
+            vlans.write_key.eq(entry.vlan),
+            vlans.lookup_key.eq(fields.tci.value[:12]),
+        ]
+        # The VNI of untagged frames needs no search.
+        untagged = Signal(value)
+        untagged_index = Signal(vlans.index.shape())
+        untagged_used = Signal()
+        untagged_pass = Signal()
+        own = entry.used & (entry.vlan == 0)
+        for name in ("vni", "flood_used", "flood"):
+            m.d.comb += vlans.write_value[name].eq(entry[name])
+        with m.If(writes & own):
+            m.d.sync += [
+                untagged_used.eq(1),
+                untagged_index.eq(number),
+                untagged_pass.eq(~entry.inner_vlan_discard),
+                untagged.eq(vlans.write_value),
+            ]
+        with m.Elif(writes & (number == untagged_index)):
+            m.d.sync += untagged_used.eq(0)
+
+        stage = fields.tci.stage + vlans.latency
+        length = pipe.at(end.length, stage)
+        tci = pipe.at(fields.tci, stage)
+        tagged = (
+            (pipe.at(fields.types[0], stage) == ETHERTYPE_CTAG)
+            & (length >= ETHERNET.length + TAG_BYTES)
+            & (tci[:12] != 0)
+        )
+        found = Signal(self._vni_layout())
+        strip = pipe.wire(tagged & vlans.found)
+        chosen = data.View(value, pipe.wire(Mux(strip, vlans.value.as_value(), untagged.as_value())))
+        m.d.sync += [
+            found.strip.eq(strip),
+            found.found.eq(strip | (untagged_used & (~tagged | untagged_pass))),
+            found.index.eq(Mux(strip, vlans.index, untagged_index)),
+            found.vni.eq(chosen.vni),
+            found.flood_used.eq(chosen.flood_used),
+            found.flood.eq(chosen.flood),
+        ]
+        return Staged(found.as_value(), stage + 1)
+
+    def _tunnel_layout(self) -> data.StructLayout:
+        return data.StructLayout(
+            {
+                "found": unsigned(1),
+                "unicast": unsigned(1),
+                "tunnel": unsigned((self._parameters.tunnels - 1).bit_length()),
+            }
+        )
+
+    def _tunnel(self, m: Module, fields: TenantFields, vni: Staged) -> Staged:
+        """Rule 3: the frame's tunnel, or that it goes to all of the flood list."""
+        parameters, pipe = self._parameters, self._pipe
+        entry = entry_of(self.config, Table.FDB, parameters)
+        m.submodules.fdb = fdb = ExactMatch(72, entry.tunnel.shape(), parameters.fdb_entries)
+        vni_now = data.View(self._vni_layout(), vni.value)
+        destination = pipe.at(fields.macs, vni.stage)[48:]
+        m.d.comb += [
+            fdb.write_enable.eq(writes_to(self.config, Table.FDB)),
+            fdb.write_index.eq(self.config.write.index),
+            fdb.write_used.eq(entry.used),
+            fdb.write_key.eq(Cat(entry.mac, entry.vni)),
+            fdb.write_value.eq(entry.tunnel),
+            fdb.lookup_key.eq(Cat(destination, vni_now.vni)),
+        ]
+        stage = vni.stage + fdb.latency
+        group = pipe.at(fields.macs, stage)[48 + 40]
+        target = Signal(self._tunnel_layout())
+        then = data.View(self._vni_layout(), pipe.at(vni, stage))
+        m.d.comb += [
+            target.unicast.eq(fdb.found & ~group),
+            target.found.eq(target.unicast | then.flood_used),
+            target.tunnel.eq(fdb.value),
+        ]
+        return Staged(target.as_value(), stage)
+
+    # -- the inner packet --------------------------------------------------------------------------------------
+
+    @staticmethod
+    def _inner_layout() -> data.StructLayout:
+        return data.StructLayout({"tos": unsigned(8), "ttl": unsigned(8), "df": unsigned(1)})
+
+    def _flow(self, m: Module, fields: TenantFields, end: FrameEnd, vni: Staged) -> tuple[Staged, Staged]:
+        """The inner packet's fields that tunnels inherit, and the flow hash."""
+        pipe = self._pipe
+        stage = max(fields.ready, vni.stage)
+
+        def at(staged: Staged) -> Value:
+            return pipe.at(staged, stage)
+
+        def ip(offset: int, length: int) -> Value:
+            return ip_field(fields, pipe, stage, offset, length)
+
+        length = at(end.length)
+        strip = data.View(self._vni_layout(), at(vni)).strip
+        types = [at(staged) for staged in fields.types]
+        # Tags that count: the EtherType behind them is there, and at most two of them belong to the inner frame.
+        real: list[Value] = []
+        for i in range(MAX_TAGS):
+            whole = length >= ETHERNET.length + TAG_BYTES * (i + 1)
+            real.append(pipe.wire(is_tag(types[i]) & whole & (real[-1] if i else 1) & (strip if i == MAX_TAGS - 1 else 1)))
+        ethertype = pipe.wire(Mux(real[2], types[3], Mux(real[1], types[2], Mux(real[0], types[1], types[0]))))
+        # With three tags of which none is removed, the parser has read behind the third, but nothing counts there.
+        tag_count = pipe.wire(Mux(real[2], 3, Mux(real[1], 2, real[0])))
+        behind = pipe.wire(length - ETHERNET.length - Cat(Const(0, 2), tag_count))[: len(length)]
+        version = ip(0, 1)[4:]
+        ihl = ip(0, 1)[:4]
+        ipv4 = pipe.wire(
+            (ethertype == ETHERTYPE_IPV4)
+            & (version == 4)
+            & (ihl >= 5)
+            & (length >= ETHERNET.length + IPV4.length)
+            & (behind >= IPV4.length)
+        )
+        ipv6 = pipe.wire(
+            at(fields.ipv6)
+            & ~(is_tag(types[0]) & is_tag(types[1]) & is_tag(types[2]) & ~strip)
+            & (version == 6)
+            & (length >= ETHERNET.length + IPV6.length)
+            & (behind >= IPV6.length)
+        )
+        first_two = ip(0, 2)
+        inner = Signal(self._inner_layout())
+        m.d.sync += [
+            inner.tos.eq(Mux(ipv4, first_two[:8], Mux(ipv6, first_two[4:12], 0))),
+            inner.ttl.eq(
+                Mux(ipv4, ip(IPV4.offset("ttl"), 1), Mux(ipv6, ip(IPV6.offset("hop_limit"), 1), DEFAULT_TTL))
+            ),
+            inner.df.eq(Mux(ipv4, ip(IPV4.offset("identification") + 2, 1)[6], ipv6)),
+        ]
+
+        protocol = Mux(ipv4, ip(IPV4.offset("protocol"), 1), ip(IPV6.offset("next_header"), 1))
+        fragment = ipv4 & (ip(IPV4.offset("identification") + 2, 2)[:14] != 0)
+        ported = (protocol == PROTOCOL_TCP) | (protocol == PROTOCOL_UDP) | (protocol == PROTOCOL_SCTP)
+        ports_end = ETHERNET.length + 4 + Cat(Const(0, 2), at(fields.words))
+        ports = pipe.wire(Mux(ported & ~fragment & (length >= ports_end), at(fields.ports), 0))
+        m.submodules.flow_hash = flow_hash = ToeplitzHash()
+        source4, destination4 = ip(IPV4.offset("source"), 4), ip(IPV4.offset("destination"), 4)
+        source6, destination6 = ip(IPV6.offset("source"), 16), ip(IPV6.offset("destination"), 16)
+        macs = at(fields.macs)
+        size = 8 * 36
+        flow4 = Cat(ports, destination4, source4)
+        flow6 = Cat(ports, destination6, source6)
+        flow2 = Cat(ethertype, macs)
+        hashed = Signal(size)
+        m.d.sync += hashed.eq(
+            Mux(
+                ipv4,
+                flow4 << (size - len(flow4)),
+                Mux(ipv6, flow6 << (size - len(flow6)), flow2 << (size - len(flow2))),
+            )
+        )
+        m.d.comb += flow_hash.data.eq(hashed)
+        return (
+            Staged(inner.as_value(), stage + 1),
+            Staged(flow_hash.hash, stage + 1 + flow_hash.latency),
+        )
+
+    # -- the frame's end -----------------------------------------------------------------------------------------
+
+    def _length(self, m: Module, end: FrameEnd) -> tuple[Staged, Staged]:
+        """The length that the headers are made with, and whether it differs from the real one."""
+        if not self._cut_through:
+            return end.length, Staged(Const(0, 1), 1)
+        given = Signal(LENGTH_BITS)
+        view = self._pipe.view(0)
+        with m.If(view["valid"] & (view["index"] == 0)):
+            m.d.sync += given.eq(self.i.payload.length)
+        return Staged(given, 1), Staged(self._pipe.wire(given != end.length.value), 1)
+
+    def _payload_sum(self, m: Module) -> Staged:
+        """Ones' complement sum over all of the frame."""
+        pipe = self._pipe
+        m.submodules.payload_sum = total = ChecksumAccumulator(self._parameters.data_width)
+        mask = Signal(pipe.lanes)
+        m.d.sync += mask.eq(
+            Cat(~self.i.payload.last | (self.i.payload.empty < pipe.lanes - lane) for lane in range(pipe.lanes))
+        )
+        beat = pipe.view(1)
+        m.d.comb += [
+            total.valid.eq(beat["valid"]),
+            total.first.eq(beat["index"] == 0),
+            total.last.eq(beat["last"]),
+            total.data.eq(beat["data"]),
+            total.mask.eq(mask),
+        ]
+        return Staged(total.sum, 1 + total.latency)
+
+    def _reason(
+        self,
+        m: Module,
+        stage: int,
+        head: Value,
+        end: FrameEnd,
+        vni: Staged,
+        tunnel: Staged,
+        mismatch: Staged,
+    ) -> tuple[Value, Value]:
+        """At a frame's end: the first rule of 1 to 3 that drops it, and whether one does."""
+        pipe = self._pipe
+        found = data.View(self._vni_layout(), pipe.at(vni, stage)).found
+        target = data.View(self._tunnel_layout(), pipe.at(tunnel, stage)).found
+        kept = Signal(2)
+        now = pipe.wire(Mux(head, Cat(found, target), kept))
+        m.d.sync += kept.eq(now)
+        length = pipe.at(end.length, stage)
+        reason = Signal(range(len(ENCAP_REASONS)))
+        dropped = Signal()
+        m.d.comb += dropped.eq(1)
+        cases = [
+            ("tenant_runt", length < ETHERNET.length),
+            ("tenant_oversize", pipe.at(end.oversize, stage)),
+            ("tenant_error", pipe.at(end.error, stage) | pipe.at(mismatch, stage)),
+            ("no_vni", ~now[0]),
+            ("no_tunnel", ~now[1]),
+        ]
+        for i, (name, condition) in enumerate(cases):
+            with m.If(condition) if i == 0 else m.Elif(condition):
+                m.d.comb += reason.eq(ENCAP_REASONS.index(name))
+        with m.Else():
+            m.d.comb += dropped.eq(0)
+        return reason, dropped
+
+    # -- copies and egress ------------------------------------------------------------------------------------------
+
+    def _head_layout(self) -> data.StructLayout:
+        vni, tunnel = self._vni_layout(), self._tunnel_layout()
+        return data.StructLayout(
+            {
+                "forget": unsigned(1),
+                "vni_index": vni["index"].shape,
+                "vni": unsigned(24),
+                "strip": unsigned(1),
+                "unicast": unsigned(1),
+                "tunnel": tunnel["tunnel"].shape,
+                "flood": vni["flood"].shape,
+                "hash": unsigned(32),
+                "tci": unsigned(16),
+                "macs": unsigned(8 * MAC_BYTES),
+                "inner": self._inner_layout(),
+                "length": unsigned(LENGTH_BITS if self._cut_through else 0),
+            }
+        )
+
+    def _tail_layout(self) -> data.StructLayout:
+        """How a frame ended; cut-through needs only whether it is bad."""
+        stored = not self._cut_through
+        return data.StructLayout(
+            {
+                "bad": unsigned(1),
+                "length": unsigned(LENGTH_BITS if stored else 0),
+                "payload": unsigned(16 if stored and self._parameters.udp_checksum else 0),
+            }
+        )
+
+    def _egress(self, m: Module, heads: TokenQueue, tails: TokenQueue) -> tuple[FrameStore, Reframer]:
+        """Copies of frames, through the header pipeline, to the store and the reframer."""
+        parameters = self._parameters
+        m.submodules.outer = outer = OuterHeader(parameters)
+        wiring.connect(m, wiring.flipped(self.config), outer.config)
+        margin = outer.latency + 2
+        header_shape = outer.header.shape()
+        m.submodules.jobs = jobs = TokenQueue(header_shape, JOBS, margin=margin)
+        m.submodules.reframer = reframer = Reframer(
+            parameters.data_width,
+            shifts=self._shifts(),
+            prefix_bytes=overhead(ipv6=parameters.ipv6, tagged=True) + MAC_BYTES,
+            user=self._user,
+            tail=self._cut_through,
+        )
+        m.submodules.store = store = FrameStore(
+            parameters.data_width,
+            depth=parameters.queue_beats("encap_queue_bytes"),
+            frames=FRAMES,
+            frame_margin=2,
+            max_beats=-(-(parameters.max_frame_length + 1) // parameters.lanes),
+        )
+        m.submodules.commands = commands = TokenQueue(store.commands.payload.shape(), JOBS, margin=margin)
+        launch = Signal()
+        m.d.comb += launch.eq(jobs.room & commands.room)
+        self._replicate(m, heads, tails, launch, outer)
+
+        header = outer.header
+        # Rule 4 drops copies one by one; the frame is done with at the last.
+        command = commands.i.payload
+        job = jobs.i
+        nothing = header.forget | header.too_big
+        m.d.comb += [
+            command.drop.eq(nothing),
+            command.final.eq(header.final),
+            commands.i.valid.eq(outer.ready & (~nothing | header.final)),
+            job.payload.eq(header),
+            # In cut-through the verdict on the frame must be waited for, and it decides whether rule 4 counts.
+            job.valid.eq(outer.ready & (1 if self._cut_through else ~nothing)),
+        ]
+        wiring.connect(m, commands.o, store.commands)
+        wiring.connect(m, store.beats, reframer.beats)
+        if self._cut_through:
+            m.d.comb += [
+                reframer.verdicts.valid.eq(tails.o.valid),
+                reframer.verdicts.payload.eq(tails.o.payload.bad),
+                tails.o.ready.eq(reframer.verdicts.ready),
+            ]
+        m.d.comb += [reframer.jobs.valid.eq(jobs.o.valid), jobs.o.ready.eq(reframer.jobs.ready)]
+        self._expand(m, reframer.jobs.payload, jobs.o.payload)
+        wiring.connect(m, reframer.o, wiring.flipped(self.o))
+
+        ended = reframer.ended_user
+        good = reframer.ended & ~reframer.ended_error
+        m.d.comb += [self.carried.strobe.eq(good & ended.sent), self.carried.frame.eq(ended.carried)]
+        if self._cut_through:
+            m.d.comb += self.too_big.eq(good & ended.too_big)
+        else:
+            m.d.comb += self.too_big.eq(outer.ready & header.too_big)
+        flying = Signal(outer.latency + 2)
+        m.d.sync += flying.eq(Cat(outer.strobe, flying[:-1]))
+        self._copies_fly = flying.any() | jobs.o.valid | heads.o.valid
+        return store, reframer
+
+    def _replicate(
+        self, m: Module, heads: TokenQueue, tails: TokenQueue, launch: Value, outer: OuterHeader
+    ) -> None:
+        """Head-end replication: one copy a clock, for each tunnel of the flood list or the one of the FDB."""
+        parameters = self._parameters
+        entry = entry_of(self.config, Table.FLOOD, parameters)
+        m.submodules.flood = flood = Memory(
+            shape=flood_layout(parameters), depth=parameters.flood_entries, init=[], attrs={"ram_style": "distributed"}
+        )
+        write, read = flood.write_port(), flood.read_port(domain="comb")
+        m.d.comb += [
+            write.en.eq(writes_to(self.config, Table.FLOOD)),
+            write.addr.eq(self.config.write.index),
+            write.data.eq(entry),
+        ]
+        token, tail = heads.o.payload, tails.o.payload
+        position = Signal(read.addr.shape())
+        going = Signal()
+        ready = Signal()
+        forget = Signal()
+        last = Signal()
+        m.d.comb += [
+            read.addr.eq(Mux(going, position, token.flood)),
+            ready.eq(heads.o.valid & launch & (1 if self._cut_through else tails.o.valid)),
+            forget.eq(token.forget | (0 if self._cut_through else tail.bad)),
+            last.eq(forget | token.unicast | read.data.last),
+            heads.o.ready.eq(ready & last),
+        ]
+        if not self._cut_through:
+            m.d.comb += tails.o.ready.eq(heads.o.ready)
+        with m.If(ready):
+            m.d.sync += [going.eq(~last), position.eq(read.addr + 1)]
+        copy = Signal(copy_layout(parameters))
+        length = token.length if self._cut_through else tail.length
+        payload = tail.payload if not self._cut_through else Const(0, 16)
+        m.d.sync += [
+            outer.strobe.eq(ready),
+            copy.forget.eq(forget),
+            copy.final.eq(last),
+            copy.tunnel.eq(Mux(token.unicast, token.tunnel, read.data.tunnel)),
+            copy.vni_index.eq(token.vni_index),
+            copy.vni.eq(token.vni),
+            copy.hash.eq(token.hash),
+            copy.strip.eq(token.strip),
+            copy.tci.eq(token.tci),
+            copy.length.eq(length),
+            copy.payload.eq(payload),
+            copy.tos.eq(token.inner.tos),
+            copy.ttl.eq(token.inner.ttl),
+            copy.df.eq(token.inner.df),
+            copy.macs.eq(token.macs),
+        ]
+        m.d.comb += outer.copy.eq(copy)
+
+    def _formats(self) -> list[tuple[bool, bool, bool]]:
+        """(IPv6, tagged, strip) of all frames that can leave."""
+        families = (False, True) if self._parameters.ipv6 else (False,)
+        return [(ipv6, tagged, strip) for ipv6 in families for tagged in (False, True) for strip in (False, True)]
+
+    @staticmethod
+    def _shift(ipv6: bool, tagged: bool, strip: bool) -> int:
+        # The prefix holds the MAC addresses as well, so a removed tag only shortens the way.
+        return overhead(ipv6=ipv6, tagged=tagged) - TAG_BYTES * strip
+
+    def _shifts(self) -> list[int]:
+        return sorted({self._shift(*kind) for kind in self._formats()})
+
+    def _expand(self, m: Module, job: data.View, header: data.View) -> None:
+        """The reframer's job from the outer header's fields."""
+        parameters = self._parameters
+        lane_bits = (parameters.lanes - 1).bit_length()
+        tagged = Signal()
+        m.d.comb += tagged.eq(header.vlan != 0)
+        layouts = prefix(self.config.settings, header, parameters)
+        for kind in self._formats():
+            ipv6, is_tagged, strip = kind
+            constants = shift_fields(parameters.data_width, self._shift(*kind), self._shifts())
+            with m.If((header.ipv6 == ipv6) & (tagged == is_tagged) & (header.strip == strip)):
+                m.d.comb += [job.rotation.eq(constants["rotation"]), job.lead.eq(constants["lead"])]
+        for (ipv6, is_tagged), octets in layouts.items():
+            with m.If((header.ipv6 == ipv6) & (tagged == is_tagged)):
+                m.d.comb += [job.prefix.eq(Cat(*octets)), job.mask.eq((1 << len(octets)) - 1)]
+        m.d.comb += [
+            job.beats.eq(header.before_last[lane_bits:]),
+            job.empty.eq(~header.before_last[:lane_bits]),
+            job.drop.eq(header.forget | header.too_big),
+            job.final.eq(header.final),
+            job.user.sent.eq(~header.forget & ~header.too_big),
+            job.user.too_big.eq(header.too_big),
+            job.user.carried.vni.eq(header.vni_index),
+            job.user.carried.tunnel.eq(header.tunnel),
+            job.user.carried.tunnel_used.eq(1),
+            job.user.carried.length.eq(header.inner_length),
+        ]
+
+

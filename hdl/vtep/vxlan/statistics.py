@@ -1,0 +1,153 @@
+"""All counters of the core (SPEC.md section 5), behind one port."""
+
+from amaranth.hdl import Cat, Module, Mux, Signal, Value, unsigned
+from amaranth.lib import stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from ..config import LENGTH_BITS, VtepParameters
+from ..control.bank import CounterBank
+from ..control.counters import COUNTER_ADDRESS_BITS, DECAP_REASONS, ENCAP_REASONS, PORTS
+from ..control.meter import PortMeter
+from ..control.ports import carried_event, reason_event
+from ..stream.packet import packet_layout
+
+__all__ = ["Statistics"]
+
+LATENCY = 3
+"""Clocks from a read of a bank or meter to its value."""
+
+
+class Statistics(wiring.Component):
+    """Counts what the data plane reports, and answers reads one after the other.
+
+    Parameters
+    ----------
+    parameters : VtepParameters
+
+    Attributes
+    ----------
+    ports : In, array
+        What passes the ports, in the order of ``PORTS``: ``valid``, ``ready``, ``payload``.
+    encap_reason, decap_reason, too_big, encap_carried, decap_carried : In
+        The events of encapsulator and decapsulator.
+    requests : In(stream)
+        Addresses of `counter_map`.
+    responses : Out(stream)
+        The values, in order; 64 bits, consistent. An address without a counter reads as 0.
+    ready : Out(1)
+        Low after reset until all counters are 0; events are lost until then.
+
+    Notes
+    -----
+    One event of each kind a clock; none is lost. A read takes 5 clocks.
+    """
+
+    def __init__(self, parameters: VtepParameters) -> None:
+        self._parameters = parameters
+        watched = wiring.Signature(
+            {"valid": Out(1), "ready": Out(1), "payload": Out(packet_layout(parameters.data_width))}
+        )
+        super().__init__(
+            {
+                "ports": In(watched).array(len(PORTS)),
+                "encap_reason": In(reason_event(ENCAP_REASONS)),
+                "decap_reason": In(reason_event(DECAP_REASONS)),
+                "too_big": In(1),
+                "encap_carried": In(carried_event(parameters)),
+                "decap_carried": In(carried_event(parameters)),
+                "requests": In(stream.Signature(unsigned(COUNTER_ADDRESS_BITS))),
+                "responses": Out(stream.Signature(unsigned(64))),
+                "ready": Out(1),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        parameters = self._parameters
+        field = self.requests.payload[0]
+        index = self.requests.payload[1:8]
+        bank_number = self.requests.payload[8:]
+        start = Signal()
+        values: list[Value] = []
+        ready: list[Value] = []
+
+        def bank(name: str, entries: int, byte_bits: int, strobe: Value, number: Value, length: Value) -> Value:
+            m.submodules[name] = counters = CounterBank(entries, byte_bits)
+            m.d.comb += [
+                counters.strobe.eq(strobe),
+                counters.index.eq(number),
+                counters.bytes.eq(length),
+                counters.read_enable.eq(start),
+                counters.read_index.eq(index),
+                counters.read_field.eq(field),
+            ]
+            ready.append(counters.ready)
+            inside = Signal(name=f"{name}_inside")
+            m.d.comb += inside.eq((index < entries) & ((field == 0) | (byte_bits != 0)))
+            return Mux(inside, counters.read_value, 0)
+
+        # Rule 4 of encapsulation strikes at copies, later than the other rules: its counter stands beside theirs.
+        event = self.encap_reason
+        reasons = bank("encap_reasons", len(ENCAP_REASONS) - 1, 0, event.strobe, event.index, 0)
+        m.submodules.too_big = too_big = CounterBank(1)
+        m.d.comb += [too_big.strobe.eq(self.too_big), too_big.read_enable.eq(start)]
+        is_mtu = (index == ENCAP_REASONS.index("mtu")) & (field == 0)
+        values.append(Mux(is_mtu, too_big.read_value, reasons))
+        event = self.decap_reason
+        values.append(bank("decap_reasons", len(DECAP_REASONS), 0, event.strobe, event.index, 0))
+
+        port_value: Value = Value.cast(0)
+        for i, name in enumerate(PORTS):
+            m.submodules[name] = meter = PortMeter(parameters.data_width)
+            port = self.ports[i]
+            m.d.comb += [
+                meter.valid.eq(port.valid),
+                meter.ready.eq(port.ready),
+                meter.payload.eq(port.payload),
+                meter.read_enable.eq(start),
+                meter.read_field.eq(field),
+            ]
+            port_value = Mux(index == i, meter.read_value, port_value)
+        values.append(port_value)
+
+        ways = (("encap", self.encap_carried), ("decap", self.decap_carried))
+        for name, entries in (("vni", parameters.vnis), ("tunnel", parameters.tunnels)):
+            for way, carried in ways:
+                used = carried.frame.tunnel_used if name == "tunnel" else 1
+                values.append(
+                    bank(
+                        f"{name}_{way}",
+                        entries,
+                        LENGTH_BITS,
+                        carried.strobe & used,
+                        carried.frame[name],
+                        carried.frame.length,
+                    )
+                )
+
+        # One read at a time: the request stands until its answer is there.
+        count = Signal(range(LATENCY + 2))
+        answer = Signal(64)
+        full = Signal()
+        m.d.comb += [
+            self.ready.eq(Cat(*ready).all()),
+            start.eq(self.requests.valid & self.ready & (count == 0) & ~full),
+            self.requests.ready.eq(count == LATENCY),
+            self.responses.valid.eq(full),
+            self.responses.payload.eq(answer),
+        ]
+        with m.If(start):
+            m.d.sync += count.eq(1)
+        with m.Elif(count == LATENCY):
+            m.d.sync += [count.eq(0), full.eq(1)]
+            with m.Switch(bank_number):
+                for i, value in enumerate(values):
+                    with m.Case(i):
+                        m.d.sync += answer.eq(value)
+                with m.Default():
+                    m.d.sync += answer.eq(0)
+        with m.Elif(count != 0):
+            m.d.sync += count.eq(count + 1)
+        with m.If(self.responses.valid & self.responses.ready):
+            m.d.sync += full.eq(0)
+        return m

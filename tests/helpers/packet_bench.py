@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
 
 import pytest
-from amaranth.hdl import Value
+from amaranth.hdl import ClockDomain, Module, Value
 from amaranth.lib import data
 from amaranth.sim import Simulator
 
@@ -172,7 +172,10 @@ def random_packets(
 
 def simulate(design: Any, *benches: Callable, background: Iterable[Callable] = (), period: float = 1e-6) -> None:
     """Run test benches on ``design`` until all of ``benches`` have ended."""
-    simulator = Simulator(design)
+    top = Module()
+    top.domains.sync = ClockDomain()  # combinational designs have none
+    top.submodules.design = design
+    simulator = Simulator(top)
     simulator.add_clock(period)
     for bench in benches:
         simulator.add_testbench(bench)

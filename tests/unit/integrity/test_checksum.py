@@ -3,7 +3,7 @@ from amaranth.hdl import ResetInserter, Signal
 
 from helpers.packet_bench import assert_refused, simulate
 from vtep.config import DATA_WIDTHS
-from vtep.integrity.checksum import ChecksumAccumulator, HeaderChecksumCheck
+from vtep.integrity.checksum import ChecksumAccumulator, HeaderChecksumCheck, WordSum
 
 # The header of RFC 1071's byte-order examples is not an IPv4 one; this is a valid IPv4 header, checksum 0xB861.
 IPV4_HEADER = bytes.fromhex("4500 0073 0000 4000 4011 b861 c0a8 0001 c0a8 00c7")
@@ -182,6 +182,26 @@ def test_reset_forgets_the_packet(rng, component, data_width):
     simulate(ResetInserter(reset)(dut), bench)
 
 
+@pytest.mark.parametrize("words", [2, 3, 9, 10, 42, 43])
+def test_word_sum(rng, words):
+    dut = WordSum(words)
+    inputs = [[rng.choice((0, 0xFFFF, rng.getrandbits(16))) for _ in range(words)] for _ in range(60)]
+    inputs += [[0] * words, [0xFFFF] * words, [0] * (words - 1) + [0xFFFF]]
+    sums = []
+
+    async def bench(ctx):
+        for clock in range(len(inputs) + dut.latency):
+            if clock >= dut.latency:
+                sums.append(ctx.get(dut.sum))
+            if clock < len(inputs):
+                ctx.set(dut.words, sum(word << 16 * place for place, word in enumerate(inputs[clock])))
+            await ctx.tick()
+
+    simulate(dut, bench)
+    assert dut.latency == (2 if words <= 9 else 3 if words <= 42 else 4)
+    assert sums == [ones_complement_sum(b"".join(word.to_bytes(2, "big") for word in row)) for row in inputs]
+
+
 @pytest.mark.parametrize("data_width", DATA_WIDTHS)
 def test_latency_stays_in_its_budget(data_width):
     def latency(component):
@@ -196,3 +216,8 @@ def test_latency_stays_in_its_budget(data_width):
 @pytest.mark.parametrize("component", [ChecksumAccumulator, HeaderChecksumCheck])
 def test_refuses_data_width(component):
     assert_refused("data_width must be one of .*512", component, 48)
+
+
+@pytest.mark.parametrize("words", [1, 65])
+def test_refuses_words(words):
+    assert_refused(rf"words must be .* 2 \.\. 64, not {words}", WordSum, words)

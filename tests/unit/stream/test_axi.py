@@ -38,10 +38,11 @@ def good_frame(rng, lanes, packet, error=False, length=None):
 
 @pytest.mark.parametrize("data_width", WIDTHS)
 @pytest.mark.parametrize(("idle", "stall"), [(0.0, 0.0), (0.4, 0.4)])
-def test_source_passes_frames(rng, data_width, idle, stall):
+@pytest.mark.parametrize("registered", [True, False])
+def test_source_passes_frames(rng, data_width, idle, stall, registered):
     lanes = data_width // 8
     m = Module()
-    m.submodules.dut = dut = AxiStreamSource(data_width)
+    m.submodules.dut = dut = AxiStreamSource(data_width, registered=registered)
     m.submodules.checker = checker = PacketChecker(data_width)
     checker.watch(m, dut.o)
     sent = random_packets(rng, 40, lanes=lanes, longest=4 * lanes, errors=0.3)
@@ -56,7 +57,7 @@ def test_source_passes_frames(rng, data_width, idle, stall):
 
     simulate(m, source, sink)
     if not idle:
-        assert clocks == list(range(1, 1 + len(clocks)))
+        assert clocks == list(range(dut.latency, dut.latency + len(clocks)))
 
 
 def test_source_passes_every_fill(rng):
@@ -145,9 +146,10 @@ def test_source_takes_the_length(rng):
 
 @pytest.mark.parametrize("data_width", WIDTHS)
 @pytest.mark.parametrize(("idle", "stall"), [(0.0, 0.0), (0.4, 0.4)])
-def test_sink_passes_frames(rng, data_width, idle, stall):
+@pytest.mark.parametrize("registered", [True, False])
+def test_sink_passes_frames(rng, data_width, idle, stall, registered):
     lanes = data_width // 8
-    dut = AxiStreamSink(data_width)
+    dut = AxiStreamSink(data_width, registered=registered)
     sent = random_packets(rng, 40, lanes=lanes, longest=4 * lanes, errors=0.3)
     received = []
     clocks = []
@@ -180,7 +182,7 @@ def test_sink_passes_frames(rng, data_width, idle, stall):
     simulate(dut, source, sink)
     assert received == sent
     if not idle:
-        assert clocks == list(range(1, 1 + len(clocks)))
+        assert clocks == list(range(dut.latency, dut.latency + len(clocks)))
 
 
 @pytest.mark.parametrize("component", [AxiStreamSource, AxiStreamSink])

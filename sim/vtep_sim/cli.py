@@ -13,6 +13,7 @@ from vtep_host.config import ConfigError
 
 from .captures import CaptureError
 from .console import console, message, print_report, progress_of
+from .demo import run_demo
 from .harness import BuildError, SimulationError
 from .runner import RunOptions, UsageError, make_parameters, run_captures
 
@@ -114,6 +115,23 @@ def run(
         raise typer.Exit(DIFFERENT)
     if check:
         console().print("every frame and every counter is as the golden model says")
+
+
+@app.command(epilog=EXIT_CODES)
+def demo(
+    folder: Annotated[Path, typer.Option(help="Where captures and waveforms go.")] = Path("build/demo"),
+    capture: Annotated[str | None, typer.Option(help="One folder of tests/vectors; all of them by default.")] = None,
+    data_width: Annotated[int, typer.Option(help="Datapath width in bits: 8, 16, 32, 64, 128, 256, 512.")] = 64,
+    clock_mhz: Annotated[float, typer.Option(help="Clock that Gb/s and the waveforms refer to.", min=0.001)] = 156.25,
+) -> None:
+    """Run captures of Linux VXLAN traffic through the core: decapsulate, encapsulate again, compare."""
+    with _refusals(), progress_of("captures", "captures") as progress:
+        done = run_demo(
+            folder, data_width=data_width, clock_mhz=clock_mhz, chosen=capture, message=message, progress=progress
+        )
+    done.show()
+    if done.differences:
+        raise typer.Exit(DIFFERENT)
 
 
 @contextmanager

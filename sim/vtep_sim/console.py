@@ -29,10 +29,10 @@ def message(text: str) -> None:
 
 
 @contextmanager
-def progress_of(title: str) -> Iterator[Callable[[int, int, int], None]]:
-    """Give a function to be called with frames done, frames in all and clocks while long work goes on."""
+def progress_of(title: str, things: str = "frames") -> Iterator[Callable[[int, int, int], None]]:
+    """Give a function to be called with things done, things in all and clocks while long work goes on."""
     if sys.stderr.isatty():
-        columns = (TextColumn(title), BarColumn(), MofNCompleteColumn(), TextColumn("frames"), TimeRemainingColumn())
+        columns = (TextColumn(title), BarColumn(), MofNCompleteColumn(), TextColumn(things), TimeRemainingColumn())
         with Progress(*columns, console=console(stderr=True), transient=True) as bar:
             task = bar.add_task(title, total=None)
 
@@ -47,7 +47,7 @@ def progress_of(title: str) -> Iterator[Callable[[int, int, int], None]]:
         nonlocal last
         if time.monotonic() - last >= PLAIN_SECONDS:
             last = time.monotonic()
-            message(f"{title}: {done} of {total} frames in, {clocks} clocks")
+            message(f"{title}: {done} of {total} {things}, {clocks} clocks")
 
     yield say
 

@@ -26,6 +26,7 @@ __all__ = [
     "input_frames",
     "make_parameters",
     "run_captures",
+    "trace_outputs",
 ]
 
 
@@ -153,11 +154,9 @@ def run_captures(options: RunOptions, *, message: Message, progress: Progress | 
                 wave_files.commit()  # the one thing that shows what happened
                 raise
             wave_files.commit()
-        outputs = {port: result.frames(port) for port in PORTS}
-        inputs = {port: input_frames(captures[port]) for port in PORTS}
-        origins = trace_origins(config, inputs, outputs, _delivers(options, config, captures))
+        origins = trace_outputs(config, options.parameters, captures, result)
         for port, place in places.items():
-            frames = captured_outputs(outputs[port], origins[port], captures)
+            frames = captured_outputs(result.frames(port), origins[port], captures)
             pcapng = options.outputs[port].suffix.lower() == ".pcapng"
             place.write_bytes(capture_bytes(frames, pcapng=pcapng))
         for port, capture in captures.items():
@@ -201,15 +200,20 @@ def _simulate(
     return report, result
 
 
-def _delivers(options: RunOptions, config: Config, captures: Mapping[str, Capture]) -> Callable[[list[int]], list[int]]:
+def trace_outputs(
+    config: Config, parameters: VtepParameters, captures: Mapping[str, Capture], result: Result
+) -> dict[str, list[Origin | None]]:
+    """Find the input frame of every output frame of a run, per output port."""
+
     def delivers(indices: list[int]) -> list[int]:
         from .golden import Frame
 
-        model = _golden_model(config, options.parameters)
         frames = [Frame(captures["underlay"].frames[index].data) for index in indices]
-        return [indices[index] for _, index in model.run(underlay=frames).origins["tenant"]]
+        prediction = _golden_model(config, parameters).run(underlay=frames)
+        return [indices[index] for _, index in prediction.origins["tenant"]]
 
-    return delivers
+    inputs = {port: input_frames(captures[port]) for port in PORTS}
+    return trace_origins(config, inputs, {port: result.frames(port) for port in PORTS}, delivers)
 
 
 def _golden_model(config: Config, parameters: VtepParameters) -> Any:

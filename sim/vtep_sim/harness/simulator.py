@@ -142,6 +142,7 @@ class Simulator:
     ) -> None:
         self._handle: int | None = None
         self.parameters = parameters
+        self.clock_mhz = clock_mhz
         self.watchdog = watchdog
         self.config: Config | None = None
         if verilog is None:

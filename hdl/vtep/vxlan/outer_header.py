@@ -338,12 +338,13 @@ class OuterHeader(wiring.Component):
         # The sum over the tenant frame has the tag in it; adding the complement takes it out.
         inner = [
             copy.payload,
-            Mux(copy.strip, 0xFFFF ^ ETHERTYPE_CTAG, 0),
+            Mux(copy.strip, Const(0xFFFF ^ ETHERTYPE_CTAG, 16), 0),
             Mux(copy.strip, ~copy.tci, 0),
         ]
         words = [*words_of(stages.wire(own)), *words_of(remote), *ports, *lengths, *vxlan, *inner]
         m.submodules.udp_sum = total = WordSum(len(words))
-        m.d.comb += total.words.eq(Cat(Value.cast(word)[:16] for word in words))
+        for i, word in enumerate(words):
+            m.d.comb += total.words.word_select(i, 16).eq(word)
         checksum = ~total.sum
         return Staged(stages.wire(Mux(checksum == 0, 0xFFFF, checksum)), 2 + total.latency)
 

@@ -100,9 +100,13 @@ class VtepParameters:
                 check_range(name, value, self._queue_minimum(name), 1 << 24)
         if self.encap_mode is Mode.CUT_THROUGH:
             if not self.tenant_length:
-                raise ValueError("encap_mode cut-through needs tenant_length: the outer headers hold the frame's length")
+                raise ValueError(
+                    "encap_mode cut-through needs tenant_length: the outer headers hold the frame's length"
+                )
             if self.udp_checksum:
-                raise ValueError("encap_mode cut-through needs udp_checksum=False: the sum stands in front of its payload")
+                raise ValueError(
+                    "encap_mode cut-through needs udp_checksum=False: the sum stands in front of its payload"
+                )
 
     def _queue_minimum(self, name: str) -> int:
         if name == "decap_queue_bytes" and self.decap_mode is Mode.CUT_THROUGH:

@@ -76,7 +76,9 @@ class Header:
         unknown = set(values) - {name for name, _ in self.fields}
         if unknown:
             raise KeyError(f"{self.name} has no field {', '.join(sorted(unknown))}")
-        bits = Cat(*(Cat(Value.cast(values.get(name, 0)), Const(0, width))[:width] for name, width in self.fields[::-1]))
+        bits = Cat(
+            *(Cat(Value.cast(values.get(name, 0)), Const(0, width))[:width] for name, width in self.fields[::-1])
+        )
         return [bits[8 * i : 8 * i + 8] for i in reversed(range(self.length))]
 
 

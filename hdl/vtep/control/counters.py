@@ -44,7 +44,7 @@ def counter_map(parameters: VtepParameters) -> dict[str, int]:
     """
     addresses = {name: i << 1 for i, name in enumerate(ENCAP_REASONS)}
     addresses |= {name: 1 << 8 | i << 1 for i, name in enumerate(DECAP_REASONS)}
-    banks = [(2, PORTS, "_")]
+    banks: list[tuple[int, tuple[str, ...], str]] = [(2, PORTS, "_")]
     for bank, kind, count in ((3, "vni", parameters.vnis), (5, "tunnel", parameters.tunnels)):
         for offset, way in enumerate(("encap", "decap")):
             banks.append((bank + offset, tuple(f"{kind}[{i}].{way}" for i in range(count)), "_"))

@@ -121,19 +121,26 @@ class ExactMatch(wiring.Component):
 
     @staticmethod
     def _lowest(m: Module, bits: Value) -> Value:
-        """Index of the lowest bit that is set, 0 if none is: a tree of halves, so that it is shallow."""
-        level: list[tuple[Value, Value]] = [(bits[i], Cat()) for i in range(len(bits))]
+        """Index of the lowest bit that is set, 0 if none is.
+
+        A tree whose nodes take the first of three, since that is what fits in a look-up table of five inputs.
+        """
+        width = (len(bits) - 1).bit_length()
+        level: list[tuple[Value, Value]] = [
+            (bits[i], Const(i, width) & bits[i].replicate(width)) for i in range(len(bits))
+        ]
+        size = 4
         while len(level) > 1:
-            pairs: list[tuple[Value, Value]] = []
-            for i in range(0, len(level) - 1, 2):
-                (low_any, low), (high_any, high) = level[i], level[i + 1]
+            nodes: list[tuple[Value, Value]] = []
+            for group in (level[at : at + size] for at in range(0, len(level), size)):
                 # Signals, since an expression is written out anew wherever it is used.
-                either = Signal()
-                chosen = Signal(max(len(low), len(high)) + 1)
-                m.d.comb += [
-                    either.eq(low_any | high_any),
-                    chosen.eq(Mux(low_any, low, Mux(high_any, Cat(high, Const(0, len(low) - len(high)), 1), 0))),
-                ]
-                pairs.append((either, chosen))
-            level = pairs + level[len(pairs) * 2 :]
+                found = Signal()
+                index = Signal(width)
+                chosen = group[-1][1]
+                for before, candidate in reversed(group[:-1]):
+                    chosen = Mux(before, candidate, chosen)
+                m.d.comb += [found.eq(Cat(some for some, _ in group).any()), index.eq(chosen)]
+                nodes.append((found, index))
+            level = nodes
+            size = 3
         return level[0][1]

@@ -15,8 +15,8 @@ class FrameEnd:
     """What the beats so far tell of a frame's length.
 
     ``length``: bytes up to and including the beat, at stage 1; it stands still at a number above the longest frame.
-    ``oversize``: they are too many already, at stage 2. ``error``: the beat's error mark, at stage 1. ``number``: the beat's
-    number in the frame, at stage 0, standing still at the end of its range.
+    ``oversize``: they are too many already, at stage 2. ``error``: the beat's error mark, at stage 1. ``number``: the
+    beat's number in the frame, at stage 0, standing still at the end of its range.
     """
 
     length: Staged

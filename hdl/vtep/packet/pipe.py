@@ -2,9 +2,9 @@
 
 A parser at 8 bits meets a header's bytes one by one; at 512 bits it meets a whole stack of headers in one beat, where
 the place of a field depends on another field of the same beat. `BeatPipe` serves both from one description: it keeps
-delayed views ("stages") of the beats, and a decision taken at one stage steers what is captured at a later one. How many
-stages lie between is worked out at elaboration from the byte positions: where the deciding byte always arrives in an
-earlier beat, none are needed, so narrow datapaths cost next to nothing.
+delayed views ("stages") of the beats, and a decision taken at one stage steers what is captured at a later one. How
+many stages lie between is worked out at elaboration from the byte positions: where the deciding byte always arrives
+in an earlier beat, none are needed, so narrow datapaths cost next to nothing.
 
 The timing rule that everything here keeps: a signal is *at stage s* when, s clocks after a beat was accepted, it
 tells what is known of the frame including that beat. A register written from the beat at stage d is at stage d + 1;
@@ -54,8 +54,8 @@ class Stages:
     def at(self, staged: Staged, stage: int) -> Value:
         """The value of ``staged`` at ``stage``.
 
-        A stage before its own gives the value undelayed: the caller has made sure by `first_stage` that the deciding byte
-        lies in an earlier beat.
+        A stage before its own gives the value undelayed: the caller has made sure by `first_stage` that the deciding
+        byte lies in an earlier beat.
         """
         while len(staged.chain) <= stage - staged.stage:
             if len(staged.chain) == 1 and not isinstance(staged.value, Signal):
@@ -144,7 +144,8 @@ class BeatPipe(Stages):
         stage : int
             Where to take them.
         places : sequence of (int, ValueLike)
-            Where the field may begin, each with the condition (at ``stage``) under which it is there; at most one holds.
+            Where the field may begin, each with the condition (at ``stage``) under which it is there; at most one
+            holds.
         length : int
             Bytes of the field.
 
@@ -169,7 +170,9 @@ class BeatPipe(Stages):
                 key = tuple(sources)
                 if key not in selections:
                     selections[key] = self.wire(
-                        Cat(self.hits(stage, beat * self.lanes) & conditions[number][1] for beat, number in sources).any()
+                        Cat(
+                            self.hits(stage, beat * self.lanes) & conditions[number][1] for beat, number in sources
+                        ).any()
                     )
                 hits.append(selections[key])
                 byte = self.byte(stage, lane)
@@ -190,7 +193,8 @@ class BeatPipe(Stages):
             Where the mask is wanted.
         begins, ends : sequence of (int, ValueLike)
             Positions at which the region may begin (its first byte) and end (the first byte behind it), each with the
-            condition (at ``stage``) under which it does; at most one of each holds. No end: it lasts to the frame's end.
+            condition (at ``stage``) under which it does; at most one of each holds. No end: it lasts to the frame's
+            end.
 
         Returns
         -------

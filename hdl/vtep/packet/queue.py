@@ -36,14 +36,16 @@ class PacketQueue(wiring.Component):
 
     Notes
     -----
-    Throughput: a beat a clock. Latency: 6 clocks from a packet's last beat in to its first beat out. Up to 16 packets wait.
-    Reset forgets everything inside.
+    Throughput: a beat a clock. Latency: 6 clocks from a packet's last beat in to its first beat out. Up to 16 packets
+    wait. Reset forgets everything inside.
     """
 
     def __init__(self, data_width: int, *, depth: int) -> None:
         self._data_width = data_width
         self._depth = depth
-        super().__init__({"i": In(packet_signature(data_width)), "o": Out(packet_signature(data_width)), "idle": Out(1)})
+        super().__init__(
+            {"i": In(packet_signature(data_width)), "o": Out(packet_signature(data_width)), "idle": Out(1)}
+        )
 
     def elaborate(self, platform: object) -> Module:
         m = Module()

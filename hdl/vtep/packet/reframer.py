@@ -42,10 +42,11 @@ def job_layout(
 ) -> data.StructLayout:
     """One frame's work order for a `Reframer`.
 
-    ``rotation`` .. ``preload``: see `shift_fields`. ``beats``: beats of the outgoing frame less one. ``empty``: empty lanes of
-    the last. ``whole``: the frame ends where the stored one does (``beats`` and ``empty`` are ignored; shift 0 only).
-    ``drop``: nothing leaves. ``final``: the last job of this frame. ``prefix``, ``mask``: bytes from the first outgoing one on, and
-    which of them replace the frame's. ``user``: comes out beside the frame.
+    ``rotation`` .. ``preload``: see `shift_fields`. ``beats``: beats of the outgoing frame less one. ``empty``: empty
+    lanes of the last. ``whole``: the frame ends where the stored one does (``beats`` and ``empty`` are ignored; shift
+    0 only).
+    ``drop``: nothing leaves. ``final``: the last job of this frame. ``prefix``, ``mask``: bytes from the first
+    outgoing one on, and which of them replace the frame's. ``user``: comes out beside the frame.
     """
     lanes = data_width // 8
     lead = max(0, max(shifts) // lanes)
@@ -106,8 +107,8 @@ class Reframer(wiring.Component):
     Notes
     -----
     Throughput: a beat of output a clock, from frame to frame as well, as long as jobs and beats are there; a negative
-    shift that is no multiple of the beat takes one beat of input before the first one leaves. Beats behind the end of the
-    outgoing frame are taken and forgotten. A reset forgets the frame under way.
+    shift that is no multiple of the beat takes one beat of input before the first one leaves. Beats behind the end of
+    the outgoing frame are taken and forgotten. A reset forgets the frame under way.
     """
 
     def __init__(

@@ -27,7 +27,9 @@ def command_layout(skip_range: int) -> data.StructLayout:
     ``drop``: forget it. Otherwise read it, without its first ``skip`` beats. ``final``: afterwards go on to the next
     frame; without it the next command reads the same frame again.
     """
-    return data.StructLayout({"drop": unsigned(1), "final": unsigned(1), "skip": unsigned((skip_range - 1).bit_length())})
+    return data.StructLayout(
+        {"drop": unsigned(1), "final": unsigned(1), "skip": unsigned((skip_range - 1).bit_length())}
+    )
 
 
 class FrameStore(wiring.Component):
@@ -48,8 +50,8 @@ class FrameStore(wiring.Component):
     frame_margin : int
         How many frames may still end after ``room`` fell, below ``frames``.
     max_beats : int
-        A longer frame is cut to so many beats, 1 or more; 0: none is cut. A frame longer than ``depth - 4`` must be read while it
-        is written, and once, or everything stands still.
+        A longer frame is cut to so many beats, 1 or more; 0: none is cut. A frame longer than ``depth - 4`` must be
+        read while it is written, and once, or everything stands still.
     skip_range : int
         Commands skip 0 .. ``skip_range - 1`` beats.
     fast : bool

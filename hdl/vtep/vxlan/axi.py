@@ -18,13 +18,13 @@ PORTS = ("tenant", "underlay", "host")
 class VtepAxi(wiring.Component):
     """`VtepPipeline` with flat AXI4-Stream ports.
 
-    ``s_axis_tenant_*``, ``m_axis_tenant_*`` and the same for ``underlay`` and ``host`` are frames: ``tdata``, ``tkeep``,
-    ``tvalid``, ``tready``, ``tlast``, ``tuser``. ``tuser[0]``, with ``tlast``, marks a bad frame; with ``tenant_length``,
-    ``s_axis_tenant_tuser[14:1]`` is the frame's length in bytes, beside its first beat. A beat whose ``tkeep`` has a hole, or
-    no bit, or without ``tlast`` not all bits, makes its frame bad.
+    ``s_axis_tenant_*``, ``m_axis_tenant_*`` and the same for ``underlay`` and ``host`` are frames: ``tdata``,
+    ``tkeep``, ``tvalid``, ``tready``, ``tlast``, ``tuser``. ``tuser[0]``, with ``tlast``, marks a bad frame; with
+    ``tenant_length``, ``s_axis_tenant_tuser[14:1]`` is the frame's length in bytes, beside its first beat. A beat
+    whose ``tkeep`` has a hole, or no bit, or without ``tlast`` not all bits, makes its frame bad.
 
-    ``s_axis_config_*``: one beat writes one table entry (`write_layout`). ``s_axis_counter_*``: the address of a counter;
-    ``m_axis_counter_*``: its value. ``idle``: no frame is inside.
+    ``s_axis_config_*``: one beat writes one table entry (`write_layout`). ``s_axis_counter_*``: the address of a
+    counter; ``m_axis_counter_*``: its value. ``idle``: no frame is inside.
 
     Parameters
     ----------
@@ -43,7 +43,9 @@ class VtepAxi(wiring.Component):
             user = 1 + LENGTH_BITS if port == "tenant" and parameters.tenant_length else 1
             for prefix, flow, bits in ((f"s_axis_{port}", In, user), (f"m_axis_{port}", Out, 1)):
                 for name, member in axi_signature(parameters.data_width, bits).members.items():
-                    members[f"{prefix}_{name}"] = flow(member.shape) if member.flow is Out else flow.flip()(member.shape)
+                    members[f"{prefix}_{name}"] = (
+                        flow(member.shape) if member.flow is Out else flow.flip()(member.shape)
+                    )
         plain = (
             ("s_axis_config", In, write_layout(parameters).size),
             ("s_axis_counter", In, COUNTER_ADDRESS_BITS),

@@ -1,5 +1,7 @@
 """The decapsulator: underlay frames in, tenant and host frames out (SPEC.md section 4)."""
 
+from collections.abc import Callable
+
 from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, unsigned
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
@@ -92,11 +94,12 @@ class Decapsulator(wiring.Component):
 
     Notes
     -----
-    Throughput: a beat a clock is taken at every frame size, as long as the outputs take theirs. Frames keep their order.
+    Throughput: a beat a clock is taken at every frame size, as long as the outputs take theirs. Frames keep their
+    order.
 
     Latency, from the first beat in to the first beat out: store-and-forward, behind the last beat in; cut-through, 16
-    clocks at 64 bits and 11 at 512 bits for IPv4 without outer and inner tags, if the frame goes on so long (a frame's last
-    beat waits for its checks).
+    clocks at 64 bits and 11 at 512 bits for IPv4 without outer and inner tags, if the frame goes on so long (a
+    frame's last beat waits for its checks).
 
     Reset: frames inside are forgotten, tables are emptied.
     """
@@ -362,7 +365,14 @@ class Decapsulator(wiring.Component):
         group = pipe.at(Staged(self._groups.found, looked_up), stage)
         return pipe.at(Staged(own, early + 1), stage).any() | group | settings.promiscuous
 
-    def _ecn(self, m: Module, flag: object, at: object, ip: object, udp_length: Value) -> Value:
+    def _ecn(
+        self,
+        m: Module,
+        flag: Callable[[Value, str], Value],
+        at: Callable[[Staged], Value],
+        ip: Callable[[int, int], Value],
+        udp_length: Value,
+    ) -> Value:
         """Rule 15: whether the frame is to be dropped; prepares the new inner fields."""
         fields = self._fields
         types = [at(staged) for staged in fields.inner_types]
@@ -406,9 +416,7 @@ class Decapsulator(wiring.Component):
         self._change4 = is4 & marks(ecn4)
         self._change = self._change4 | (is6 & marks(ecn6))
         fresh = Mux(outer == ECN_CE, ECN_CE, ECN_ECT1)
-        self._second = Mux(
-            is4, Cat(fresh[:2], second_kept[2:]), Cat(second_kept[:4], fresh[:2], second_kept[6:])
-        )
+        self._second = Mux(is4, Cat(fresh[:2], second_kept[2:]), Cat(second_kept[:4], fresh[:2], second_kept[6:]))
         return (outer == ECN_CE) & ((is4 & (ecn4 == 0)) | (is6 & (ecn6 == 0)))
 
     def _final_rule(self, m: Module, at_end: Staged) -> tuple[Value, int]:
@@ -452,7 +460,10 @@ class Decapsulator(wiring.Component):
         # The end counts from the beat on in which it can be known, and can be.
         view = pipe.view(stage)
         known = pipe.region(
-            stage, [(first + WORD * k + TUNNEL_BYTES, words[i]) for i, k in enumerate(OUTER_WORDS)], [], name="end_known"
+            stage,
+            [(first + WORD * k + TUNNEL_BYTES, words[i]) for i, k in enumerate(OUTER_WORDS)],
+            [],
+            name="end_known",
         )[-1]
         number = pipe.at(self._end.number, stage)
         lane_bits = (lanes - 1).bit_length()
@@ -505,11 +516,13 @@ class Decapsulator(wiring.Component):
         words = pipe.at(fields.words, stage)
         push = pipe.wire(self._vlan != 0)
         chosen = {
-            count: pipe.wire(Mux(
-                push,
-                words[OUTER_WORDS.index(count + 1)] if count + 1 in OUTER_WORDS else 0,
-                words[OUTER_WORDS.index(count)] if count in OUTER_WORDS else 0,
-            ))
+            count: pipe.wire(
+                Mux(
+                    push,
+                    words[OUTER_WORDS.index(count + 1)] if count + 1 in OUTER_WORDS else 0,
+                    words[OUTER_WORDS.index(count)] if count in OUTER_WORDS else 0,
+                )
+            )
             for count in SHIFT_WORDS
         }
 

@@ -75,9 +75,9 @@ class Encapsulator(wiring.Component):
     -----
     Throughput: as long as frames wait, the output holds a beat on every clock, at every frame size, copies included.
 
-    Latency: store-and-forward, behind a frame's last beat in; cut-through, behind the last header byte that is looked at
-    (88 bytes at most) or the frame's end. In cut-through a copy that is too big holds up the next copies of its frame
-    until the frame's end.
+    Latency: store-and-forward, behind a frame's last beat in; cut-through, behind the last header byte that is looked
+    at (88 bytes at most) or the frame's end. In cut-through a copy that is too big holds up the next copies of its
+    frame until the frame's end.
 
     Reset: frames inside are forgotten, tables are emptied, IPv4 identifications begin at 0.
     """
@@ -192,9 +192,7 @@ class Encapsulator(wiring.Component):
         """Rule 2: the frame's VNI."""
         parameters, pipe = self._parameters, self._pipe
         self._vni_entry = entry = entry_of(self.config, Table.VNI, parameters)
-        value = data.StructLayout(
-            {"vni": unsigned(24), "flood_used": unsigned(1), "flood": entry.flood.shape()}
-        )
+        value = data.StructLayout({"vni": unsigned(24), "flood_used": unsigned(1), "flood": entry.flood.shape()})
         m.submodules.vlans = vlans = ExactMatch(12, value, parameters.vnis)
         writes = writes_to(self.config, Table.VNI)
         number = self.config.write.index
@@ -303,7 +301,9 @@ class Encapsulator(wiring.Component):
         real: list[Value] = []
         for i in range(MAX_TAGS):
             whole = length >= ETHERNET.length + TAG_BYTES * (i + 1)
-            real.append(pipe.wire(is_tag(types[i]) & whole & (real[-1] if i else 1) & (strip if i == MAX_TAGS - 1 else 1)))
+            real.append(
+                pipe.wire(is_tag(types[i]) & whole & (real[-1] if i else 1) & (strip if i == MAX_TAGS - 1 else 1))
+            )
         ethertype = pipe.wire(Mux(real[2], types[3], Mux(real[1], types[2], Mux(real[0], types[1], types[0]))))
         # With three tags of which none is removed, the parser has read behind the third, but nothing counts there.
         tag_count = pipe.wire(Mux(real[2], 3, Mux(real[1], 2, real[0])))
@@ -328,9 +328,7 @@ class Encapsulator(wiring.Component):
         inner = Signal(self._inner_layout())
         m.d.sync += [
             inner.tos.eq(Mux(ipv4, first_two[:8], Mux(ipv6, first_two[4:12], 0))),
-            inner.ttl.eq(
-                Mux(ipv4, ip(IPV4.offset("ttl"), 1), Mux(ipv6, ip(IPV6.offset("hop_limit"), 1), DEFAULT_TTL))
-            ),
+            inner.ttl.eq(Mux(ipv4, ip(IPV4.offset("ttl"), 1), Mux(ipv6, ip(IPV6.offset("hop_limit"), 1), DEFAULT_TTL))),
             inner.df.eq(Mux(ipv4, ip(IPV4.offset("identification") + 2, 1)[6], ipv6)),
         ]
 
@@ -522,9 +520,7 @@ class Encapsulator(wiring.Component):
         self._copies_fly = flying.any() | jobs.o.valid | heads.o.valid
         return store, reframer
 
-    def _replicate(
-        self, m: Module, heads: TokenQueue, tails: TokenQueue, launch: Value, outer: OuterHeader
-    ) -> None:
+    def _replicate(self, m: Module, heads: TokenQueue, tails: TokenQueue, launch: Value, outer: OuterHeader) -> None:
         """Head-end replication: one copy a clock, for each tunnel of the flood list or the one of the FDB."""
         parameters = self._parameters
         entry = entry_of(self.config, Table.FLOOD, parameters)
@@ -616,5 +612,3 @@ class Encapsulator(wiring.Component):
             job.user.carried.tunnel_used.eq(1),
             job.user.carried.length.eq(header.inner_length),
         ]
-
-

@@ -5,9 +5,9 @@ from amaranth.lib import data, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
-from ..config import LENGTH_BITS, Mode, VtepParameters
+from ..config import LENGTH_BITS, VtepParameters
 from ..control.ports import config_bus, entry_of, writes_to
-from ..control.tables import DfMode, EcnMode, Table, settings_layout, tunnel_layout
+from ..control.tables import DfMode, EcnMode, Table, tunnel_layout
 from ..headers import (
     ETHERNET,
     ETHERTYPE_CTAG,
@@ -41,9 +41,9 @@ def overhead(*, ipv6: bool, tagged: bool) -> int:
 def copy_layout(parameters: VtepParameters) -> data.StructLayout:
     """One copy of a tenant frame that is to leave through ``tunnel``.
 
-    ``forget``: none leaves, the frame is dropped. ``final``: the last copy. ``length``: of the tenant frame; ``strip``: less its first
-    tag, whose TCI is ``tci``. ``tos``, ``ttl``, ``df``: of the inner packet, or what stands for them. ``payload``: ones' complement sum
-    over the tenant frame. ``macs``: its addresses.
+    ``forget``: none leaves, the frame is dropped. ``final``: the last copy. ``length``: of the tenant frame;
+    ``strip``: less its first tag, whose TCI is ``tci``. ``tos``, ``ttl``, ``df``: of the inner packet, or what stands
+    for them. ``payload``: ones' complement sum over the tenant frame. ``macs``: its addresses.
     """
     return data.StructLayout(
         {
@@ -206,12 +206,9 @@ class OuterHeader(wiring.Component):
         m.d.sync += packet.eq(inner + Mux(is6.value, IPV6.length, IPV4.length) + TUNNEL_BYTES)
         before_last = Signal(LENGTH_BITS + 1)
         tagged = now.vlan != 0
-        heads = {
-            (v6, tag): overhead(ipv6=bool(v6), tagged=bool(tag)) - 1 for v6 in range(2) for tag in range(2)
-        }
+        heads = {(v6, tag): overhead(ipv6=bool(v6), tagged=bool(tag)) - 1 for v6 in range(2) for tag in range(2)}
         m.d.sync += before_last.eq(
-            inner
-            + Mux(is6.value, Mux(tagged, heads[1, 1], heads[1, 0]), Mux(tagged, heads[0, 1], heads[0, 0]))
+            inner + Mux(is6.value, Mux(tagged, heads[1, 1], heads[1, 0]), Mux(tagged, heads[0, 1], heads[0, 0]))
         )
 
         too_big = Staged(stages.wire(packet > settings.underlay_mtu), 3)
@@ -231,9 +228,7 @@ class OuterHeader(wiring.Component):
             )
         )
         ip_partial = Staged(ip_sum.sum, 2 + ip_sum.latency)
-        with_id = stages.wire(
-            stages.at(ip_partial, ip_partial.stage) + stages.at(identification, ip_partial.stage)
-        )
+        with_id = stages.wire(stages.at(ip_partial, ip_partial.stage) + stages.at(identification, ip_partial.stage))
         carried = Signal(17)
         m.d.sync += carried.eq(with_id)
         header_checksum = Staged(stages.wire(~(carried[:16] + carried[16])[:16]), ip_partial.stage + 1)
@@ -328,10 +323,7 @@ class OuterHeader(wiring.Component):
         source_port: Value,
     ) -> Staged:
         """Over pseudo-header, UDP, VXLAN and inner frame; all arguments are at stage 2."""
-        if self._parameters.ipv6:
-            own = Mux(ipv6, settings.ipv6, settings.ipv4)
-        else:
-            own = settings.ipv4
+        own = Mux(ipv6, settings.ipv6, settings.ipv4) if self._parameters.ipv6 else settings.ipv4
         ports = [source_port, tunnel.udp_port]
         lengths = [udp_length[:16], udp_length[:16], Const(PROTOCOL_UDP, 16)]
         vxlan = [Const(VXLAN_FLAG_I << 8, 16), copy.vni[8:], Cat(Const(0, 8), copy.vni[:8])]
@@ -349,9 +341,7 @@ class OuterHeader(wiring.Component):
         return Staged(stages.wire(Mux(checksum == 0, 0xFFFF, checksum)), 2 + total.latency)
 
 
-def prefix(
-    settings: data.View, header: data.View, parameters: VtepParameters
-) -> dict[tuple[bool, bool], list[Value]]:
+def prefix(settings: data.View, header: data.View, parameters: VtepParameters) -> dict[tuple[bool, bool], list[Value]]:
     """Bytes of the outer headers and the inner MAC addresses, for each (IPv6, tagged)."""
     own = {"source": settings.mac, "destination": header.remote_mac}
     udp = UDP.pack(

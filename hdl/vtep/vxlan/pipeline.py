@@ -1,6 +1,6 @@
 """The VTEP: both directions of SPEC.md, with its ports, its configuration and its counters."""
 
-from amaranth.hdl import Module, Mux, Signal, unsigned
+from amaranth.hdl import Module, Signal, unsigned
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -27,13 +27,13 @@ class VtepPipeline(wiring.Component):
     Attributes
     ----------
     tenant_rx, underlay_rx, host_rx : In(stream)
-        Packet streams; ``tenant_rx`` with ``length`` if the parameters say so. Their ``ready`` stays low after reset until
-        the counters are cleared, for as many clocks as the largest table has entries.
+        Packet streams; ``tenant_rx`` with ``length`` if the parameters say so. Their ``ready`` stays low after reset
+        until the counters are cleared, for as many clocks as the largest table has entries.
     tenant_tx, underlay_tx, host_tx : Out(stream)
         Packet streams.
     config : In(stream)
-        Of `write_layout`: one beat writes one table entry; one a clock, in effect 2 clocks later. A frame that enters before
-        may meet the old entry or the new one.
+        Of `write_layout`: one beat writes one table entry; one a clock, in effect 2 clocks later. A frame that enters
+        before may meet the old entry or the new one.
     counter_requests : In(stream)
         Addresses of `counter_map`.
     counter_responses : Out(stream)
@@ -43,8 +43,8 @@ class VtepPipeline(wiring.Component):
 
     Notes
     -----
-    Throughput and latency are those of `Encapsulator` and `Decapsulator`; both run at full rate at once. Frames from the
-    host take turns with encapsulated ones on ``underlay_tx``, which adds one clock of latency.
+    Throughput and latency are those of `Encapsulator` and `Decapsulator`; both run at full rate at once. Frames from
+    the host take turns with encapsulated ones on ``underlay_tx``, which adds one clock of latency.
 
     Reset: frames inside are forgotten, all tables are emptied, settings and counters are 0.
     """

@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 
-from amaranth.hdl import Cat, Module, Mux, Signal, Value
+from amaranth.hdl import Cat, Module, Mux, Signal
 
-from ..headers import ETHERNET, ETHERTYPE_IPV4, ETHERTYPE_IPV6, IPV4, IPV6, MAC_BYTES, TAG_BYTES
+from ..headers import ETHERNET, ETHERTYPE_IPV6, IPV6, MAC_BYTES, TAG_BYTES
 from ..packet.length import head_event
 from ..packet.pipe import BeatPipe, Staged, first_stage
 from .underlay_parser import IP_START_BYTES, IPV6_WORDS, MAX_IHL, MIN_IHL, WORD, is_tag
@@ -29,8 +29,8 @@ class TenantFields:
     """Fields of a frame, each with its stage; numbers have the first byte on the wire most significant.
 
     ``ready`` is the stage at which the strobes ``head`` (all fields are there) and ``tail`` (the frame ends) are.
-    ``types``: the EtherType and what stands in its place behind one to three tags. ``ip_start``, ``ip_rest``: the first 40
-    bytes behind the tags. ``words``: words between Ethernet header and ports, a number.
+    ``types``: the EtherType and what stands in its place behind one to three tags. ``ip_start``, ``ip_rest``: the
+    first 40 bytes behind the tags. ``words``: words between Ethernet header and ports, a number.
     """
 
     ready: int
@@ -60,7 +60,9 @@ def parse_tenant(m: Module, pipe: BeatPipe) -> TenantFields:
     stops = [*(~tag for tag in tags), 1]
     behind = Staged(pipe.wire(Cat(a & b for a, b in zip(reached, stops, strict=True))), 1)  # one-hot: number of tags
     ethertype = Mux(
-        behind.value[3], types[3].value, Mux(behind.value[2], types[2].value, Mux(behind.value[1], types[1].value, types[0].value))
+        behind.value[3],
+        types[3].value,
+        Mux(behind.value[2], types[2].value, Mux(behind.value[1], types[1].value, types[0].value)),
     )
     ipv6 = Staged(pipe.wire(ethertype == ETHERTYPE_IPV6), 1)
 

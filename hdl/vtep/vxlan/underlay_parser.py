@@ -77,7 +77,7 @@ class UnderlayFields:
     udp: Staged
     vxlan: Staged
     inner_macs: Staged
-    inner_types: tuple[Staged, Staged, Staged]
+    inner_types: tuple[Staged, ...]
     inner_start: Staged
     inner_checksum: Staged
 
@@ -159,9 +159,7 @@ def parse_underlay(m: Module, pipe: BeatPipe, parameters: VtepParameters, lookup
         check.first.eq(view["index"] == 0),
         check.data.eq(view["data"]),
         check.mask.eq(pipe.region(check_stage, behind_tag(check_stage, 0), header_ends, name="ip_header")),
-        check.end.eq(
-            Cat(pipe.hits(check_stage, end - 1) & condition for end, condition in header_ends).any()
-        ),
+        check.end.eq(Cat(pipe.hits(check_stage, end - 1) & condition for end, condition in header_ends).any()),
     ]
     ok = Signal()
     with m.If(check.done):
@@ -197,7 +195,11 @@ def parse_underlay(m: Module, pipe: BeatPipe, parameters: VtepParameters, lookup
     first_inner = first_type + 2  # behind no words and no tags
     # Lookups begin when their key is there, and the head strobe may come with the key's last byte.
     inner_stage = max(
-        inner_stage, ip_rest.stage + lookup_latency - 2, udp.stage + lookup_latency - 2, checksum_ok.stage - 2, words.stage - 1
+        inner_stage,
+        ip_rest.stage + lookup_latency - 2,
+        udp.stage + lookup_latency - 2,
+        checksum_ok.stage - 2,
+        words.stage - 1,
     )
     words_inner = pipe.at(words, inner_stage)
     tags_inner = [pipe.wire(is_tag(pipe.at(inner_types[i], inner_stage))) for i in range(INNER_TAGS)]
@@ -218,9 +220,7 @@ def parse_underlay(m: Module, pipe: BeatPipe, parameters: VtepParameters, lookup
     inner_checksum = pipe.capture(
         inner_stage, [(start + offset, condition) for start, condition in inner_places], 2, name="inner_checksum"
     )
-    complete = Cat(
-        pipe.hits(inner_stage, start + offset + 1) & condition for start, condition in inner_places
-    ).any()
+    complete = Cat(pipe.hits(inner_stage, start + offset + 1) & condition for start, condition in inner_places).any()
     head, tail = head_event(m, pipe, inner_stage, complete)
 
     return UnderlayFields(

@@ -1,0 +1,68 @@
+import pytest
+from amaranth.lib import stream
+
+from vtep.config import VtepParameters
+from vtep.control.tables import DfMode, EcnMode, Table, entry_layout, write_layout, write_signature
+
+SMALL = VtepParameters(vnis=1, tunnels=1, fdb_entries=1, flood_entries=1)
+LARGE = VtepParameters(vnis=64, tunnels=64, fdb_entries=64, flood_entries=256)
+
+
+def test_codes():
+    assert [(table.name, table.value) for table in Table] == [
+        ("SETTINGS", 0),
+        ("VNI", 1),
+        ("TUNNEL", 2),
+        ("FDB", 3),
+        ("FLOOD", 4),
+    ]
+    assert [(mode.name, mode.value) for mode in EcnMode] == [("COPY", 0), ("ZERO", 1), ("LINUX", 2)]
+    assert [(mode.name, mode.value) for mode in DfMode] == [("SET", 0), ("UNSET", 1), ("INHERIT", 2)]
+
+
+@pytest.mark.parametrize(
+    ("table", "small", "large"),
+    [
+        (Table.SETTINGS, 266, 266),
+        (Table.VNI, 39, 47),  # the index of a flood entry has 0 or 8 bits
+        (Table.TUNNEL, 228, 228),
+        (Table.FDB, 73, 79),
+        (Table.FLOOD, 1, 7),
+    ],
+)
+def test_sizes(table, small, large):
+    assert entry_layout(table, SMALL).size == small
+    assert entry_layout(table, LARGE).size == large
+    assert write_layout(SMALL)["entry"].width >= small
+    assert write_layout(LARGE)["entry"].width >= large
+
+
+@pytest.mark.parametrize("parameters", [SMALL, LARGE], ids=["small", "large"])
+def test_a_write(parameters):
+    layout = write_layout(parameters)
+    assert layout.size == 3 + 8 + 266
+    word = layout.const({"table": Table.TUNNEL, "index": 0xA5, "entry": 0x1234}).as_value().value
+    assert word == 2 | 0xA5 << 3 | 0x1234 << 11
+    assert write_signature(parameters) == stream.Signature(layout)
+
+
+@pytest.mark.parametrize(
+    ("table", "values", "word"),
+    [
+        (Table.VNI, {"used": 1, "vni": 0x123456, "vlan": 0xABC, "flood": 9}, 1 | 0x123456 << 1 | 0xABC << 25 | 9 << 39),
+        (
+            Table.FDB,
+            {"used": 1, "vni": 100, "mac": 0x52540000000A, "tunnel": 5},
+            1 | 100 << 1 | 0x52540000000A << 25 | 5 << 73,
+        ),
+        (Table.FLOOD, {"tunnel": 63, "last": 1}, 63 | 1 << 6),
+        (Table.SETTINGS, {"mac": 0x020000000001, "ipv4": 0x0A000001}, 0x020000000001 | 0x0A000001 << 48),
+        (
+            Table.TUNNEL,
+            {"used": 1, "remote": 0x0A000002, "remote_mac": 7, "ecn": EcnMode.LINUX, "udp_port": 4789},
+            1 | 0x0A000002 << 1 | 7 << 131 | 2 << 207 | 4789 << 212,
+        ),
+    ],
+)
+def test_entries_have_their_first_field_in_the_low_bits(table, values, word):
+    assert entry_layout(table, LARGE).const(values).as_value().value == word

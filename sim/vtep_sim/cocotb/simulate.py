@@ -4,6 +4,7 @@ A process of its own, since cocotb's runner speaks through environment variables
 """
 
 import json
+import os
 import re
 import sys
 from pathlib import Path
@@ -16,6 +17,8 @@ def main() -> None:
     order = json.loads(sys.argv[1])
     _environment()
     sys.path[:0] = order["path"]
+    # The runner lets the environment go before what it is told, so it is told there.
+    os.environ.update(order["environment"])
     folder = Path(order["folder"])
     names = "|".join(re.escape(case) for case in order["cases"])
     _Runner().test(
@@ -26,7 +29,6 @@ def main() -> None:
         test_dir=folder,
         results_xml=order["results"],
         test_filter=rf"\.({names})$",
-        extra_env=order["environment"],
         timescale=("1ns", "1ps"),
         log_file=order["log"],
     )

@@ -4,7 +4,7 @@
 // unstable, ragged, unknown: counts of the monitors, 32 bits each, in the order s_axis_tenant, s_axis_underlay,
 //           s_axis_host, m_axis_tenant, m_axis_underlay, m_axis_host from the low bits up.
 // midframe:   a frame is half way through that stream (same order).
-// idle_wrong: clocks with `idle` high while a frame is half inside on an input, or leaves on an output.
+// idle_in, idle_out: clocks with `idle` high while a frame is half way through an input; while one leaves.
 // activity: clocks on which any stream moved. quiet: clocks since `idle` was last low or a packet stream valid.
 `timescale 1ns / 1ps
 module vtep_bench #(
@@ -64,7 +64,8 @@ module vtep_bench #(
     output wire [191:0]   ragged /* verilator public_flat_rw */,
     output wire [191:0]   unknown /* verilator public_flat_rw */,
     output wire [5:0]     midframe /* verilator public_flat_rw */,
-    output reg  [31:0]    idle_wrong /* verilator public_flat_rw */,
+    output reg  [31:0]    idle_in /* verilator public_flat_rw */,
+    output reg  [31:0]    idle_out /* verilator public_flat_rw */,
     output reg  [31:0]    activity /* verilator public_flat_rw */,
     output reg  [31:0]    quiet /* verilator public_flat_rw */
 );
@@ -180,7 +181,8 @@ module vtep_bench #(
                        || (m_axis_counter_tvalid && m_axis_counter_tready);
 
     initial begin
-        idle_wrong = 0;
+        idle_in = 0;
+        idle_out = 0;
         activity = 0;
         quiet = 0;
     end
@@ -192,7 +194,9 @@ module vtep_bench #(
             quiet <= 0;
         else
             quiet <= quiet + 1;
-        if (!rst && idle && (|midframe[2:0] || |valid[5:3]))
-            idle_wrong <= idle_wrong + 1;
+        if (!rst && idle && |midframe[2:0])
+            idle_in <= idle_in + 1;
+        if (!rst && idle && |valid[5:3])
+            idle_out <= idle_out + 1;
     end
 endmodule

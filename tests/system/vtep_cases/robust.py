@@ -363,3 +363,19 @@ async def broadcast_storm_with_marked_frames(dut, rng):
         frames.append(Frame(frame, rng.random() < 0.3))
     await bench.exchange(frames)
     await bench.finish()
+
+
+@case
+async def idle_is_low_while_a_frame_is_inside(dut, rng):
+    """From the clock behind a frame's first beat until its last one has left."""
+    p = parameters()
+    bench = Bench(dut, p, rng.getrandbits(32), idle=0.5, stall=0.3, burst=20)
+    await bench.start(simple(p))
+    size = 3 * p.lanes + 60
+    for port in PORTS:
+        for _ in range(4):
+            frames = [Underlay(inner=inner_of(size), vni=200)] if port == "underlay" else [inner_of(size)]
+            await bench.exchange(**{port: frames}, count=False)
+    found = bench.idle_violations()
+    assert not found, found
+    await bench.finish()

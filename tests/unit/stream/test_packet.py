@@ -62,5 +62,5 @@ def test_connects_equal_streams(rng, data_width):
 def test_refuses_other_layouts(source, sink):
     m = Module()
     m._MustUse__silence = True  # it is never used
-    with pytest.raises(TypeError, match="payload layouts differ: .* and "):
+    with pytest.raises(TypeError, match=r"payload layouts differ: .* and "):
         connect_packets(m, stream.Signature(source).create(), stream.Signature(sink).flip().create())

@@ -48,6 +48,50 @@ async def reset_in_the_middle_of_frames(dut, rng):
     await bench.finish()
 
 
+async def _reset_at_every_clock(dut, rng, port: str) -> None:
+    """One port's frames are cut by a reset of one clock, at every clock from the first beat on."""
+    p = parameters()
+    bench = Bench(dut, p, rng.getrandbits(32))
+    await bench.start(simple(p))
+    cut = {
+        "tenant": [inner_of(90), inner_of(150, dst=BROADCAST)],
+        "underlay": [
+            Underlay(inner=inner_of(90), udp_checksum="right" if p.udp_checksum else 0),
+            Underlay(inner=inner_of(60), protocol=6),
+            Underlay(inner=inner_of(130), ip={"options": bytes(8)}),
+        ],
+        "host": [inner_of(90), inner_of(61)],
+    }[port]
+    good = [inner_of(100), inner_of(70)]
+    outer = [Underlay(inner=inner_of(100)), Underlay(inner=inner_of(80), protocol=6), Underlay(inner=inner_of(75))]
+    clocks = range(1, 60) if scale(0, 1) else rng.sample(range(1, 40), 6)
+    for n in clocks:
+        bench.send(port, cut)
+        await ClockCycles(bench.clk, n)
+        await bench.reset(1)
+        await bench.configure(simple(p))
+        try:
+            await bench.exchange(good, outer, good, count=n % 16 == 0)
+        except AssertionError as mismatch:
+            raise AssertionError(f"after a reset {n} clocks behind the first frame: {mismatch}") from None
+    await bench.finish()
+
+
+@case
+async def reset_at_every_clock_of_tenant_frames(dut, rng):
+    await _reset_at_every_clock(dut, rng, "tenant")
+
+
+@case
+async def reset_at_every_clock_of_underlay_frames(dut, rng):
+    await _reset_at_every_clock(dut, rng, "underlay")
+
+
+@case
+async def reset_at_every_clock_of_host_frames(dut, rng):
+    await _reset_at_every_clock(dut, rng, "host")
+
+
 @case
 async def reset_with_every_output_blocked(dut, rng):
     p = parameters()

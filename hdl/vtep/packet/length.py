@@ -61,4 +61,4 @@ def head_event(m: Module, pipe: BeatPipe, stage: int, complete: Value) -> tuple[
     m.d.comb += head.eq(view["valid"] & (complete | view["last"]) & ~done)
     with m.If(view["valid"]):
         m.d.sync += done.eq(~view["last"] & (done | complete))
-    return pipe.register(Staged(head, stage)), pipe.register(Staged(tail, stage))
+    return pipe.register(Staged(head, stage, resets=True)), pipe.register(Staged(tail, stage, resets=True))

@@ -37,9 +37,13 @@ def first_stage(lanes: int, needs: Iterable[tuple[int, int, int]]) -> int:
 
 
 class Staged:
-    """A value together with the stage it is at (see the module's timing rule)."""
+    """A value together with the stage it is at (see the module's timing rule).
 
-    def __init__(self, value: ValueLike, stage: int) -> None:
+    With ``resets``, delaying registers are reset: strobes need that, for a reset may be shorter than the delay.
+    """
+
+    def __init__(self, value: ValueLike, stage: int, *, resets: bool = False) -> None:
+        self.resets = resets
         self.value = Value.cast(value)
         self.stage = stage
         self.chain = [self.value]
@@ -60,14 +64,14 @@ class Stages:
         while len(staged.chain) <= stage - staged.stage:
             if len(staged.chain) == 1 and not isinstance(staged.value, Signal):
                 staged.chain[0] = self.wire(staged.value)
-            delayed = Signal(staged.value.shape(), reset_less=True)
+            delayed = Signal(staged.value.shape(), reset_less=not staged.resets)
             self.m.d.sync += delayed.eq(staged.chain[-1])
             staged.chain.append(delayed)
         return staged.chain[max(0, stage - staged.stage)]
 
     def register(self, staged: Staged) -> Staged:
         """``staged``, one register later."""
-        return Staged(self.at(staged, staged.stage + 1), staged.stage + 1)
+        return Staged(self.at(staged, staged.stage + 1), staged.stage + 1, resets=staged.resets)
 
     def wire(self, value: ValueLike, *, name: str | None = None) -> Signal:
         """``value`` as a signal. An expression is written out anew wherever it is used; a signal is not."""
@@ -108,6 +112,8 @@ class BeatPipe(Stages):
                 m.d.sync += index.eq(0)
             with m.Elif(index != self.beats):
                 m.d.sync += index.eq(index + 1)
+        self.inside = index != 0
+        """Between a frame's first beat and its last."""
         self._hits: dict[tuple[int, int], Signal] = {}
         self._views: list[dict[str, Value]] = [{"valid": valid, "data": data, "last": last, "index": index}]
 

@@ -81,6 +81,6 @@ class PacketQueue(wiring.Component):
             self.o.payload.error.eq(store.beats.payload.last & errors.o.payload),
             store.beats.ready.eq(self.o.valid & self.o.ready),
             errors.o.ready.eq(self.o.valid & self.o.ready & store.beats.payload.last),
-            self.idle.eq(store.vacant & ~store.beats.valid & ~errors.o.valid),
+            self.idle.eq(store.vacant & ~store.beats.valid & ~errors.o.valid & ~going & (waiting == 0)),
         ]
         return m

@@ -176,7 +176,7 @@ class Reframer(wiring.Component):
         m.d.comb += [
             emit.eq(active & ~job.drop & ~preload & ~drain & advance & (~need | self.beats.valid)),
             drop.eq(active & job.drop & known),
-            take.eq(self.beats.valid & active & ~job.drop & (preload | drain | (emit & need))),
+            take.eq(self.beats.valid & active & ~job.drop & (preload | (drain & ~consumed) | (emit & need))),
             self.beats.ready.eq(take),
         ]
         last = Signal()

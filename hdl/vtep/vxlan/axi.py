@@ -1,6 +1,6 @@
 """The VTEP behind AXI4-Stream ports that are named as NIC shells name them."""
 
-from amaranth.hdl import Module
+from amaranth.hdl import Cat, Module, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
@@ -63,6 +63,7 @@ class VtepAxi(wiring.Component):
         parameters = self.parameters
         m.submodules.pipeline = pipeline = VtepPipeline(parameters)
         fast = parameters.decap_mode is Mode.CUT_THROUGH
+        held: list[Value] = []
         for port in PORTS:
             m.submodules[f"{port}_rx"] = source = AxiStreamSource(
                 parameters.data_width,
@@ -72,6 +73,7 @@ class VtepAxi(wiring.Component):
             m.submodules[f"{port}_tx"] = sink = AxiStreamSink(
                 parameters.data_width, registered=not (fast and port == "tenant")
             )
+            held += [source.o.valid, sink.axi.tvalid]
             wiring.connect(m, source.o, getattr(pipeline, f"{port}_rx"))
             wiring.connect(m, getattr(pipeline, f"{port}_tx"), sink.i)
             for name, member in axi_signature(parameters.data_width).members.items():
@@ -91,6 +93,6 @@ class VtepAxi(wiring.Component):
             self.m_axis_counter_tvalid.eq(pipeline.counter_responses.valid),
             self.m_axis_counter_tdata.eq(pipeline.counter_responses.payload),
             pipeline.counter_responses.ready.eq(self.m_axis_counter_tready),
-            self.idle.eq(pipeline.idle),
+            self.idle.eq(pipeline.idle & ~Cat(*held).any()),
         ]
         return m

@@ -194,7 +194,7 @@ class Decapsulator(wiring.Component):
         # or, when it was dropped, still in the pipeline that counts it.
         counting = Signal(flying)
         m.d.sync += counting.eq(Cat(accepted, counting[:-1]))
-        m.d.comb += self.idle.eq(store.vacant & ~reframer.busy & ~counting.any())
+        m.d.comb += self.idle.eq(~pipe.inside & store.vacant & ~reframer.busy & ~counting.any())
         return m
 
     def _vni_table(self, m: Module) -> ExactMatch:

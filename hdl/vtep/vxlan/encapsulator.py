@@ -170,7 +170,7 @@ class Encapsulator(wiring.Component):
         ]
         counting = Signal(final + 2)
         m.d.sync += counting.eq(Cat(accepted, counting[:-1]))
-        m.d.comb += self.idle.eq(store.vacant & ~reframer.busy & ~counting.any() & ~self._copies_fly)
+        m.d.comb += self.idle.eq(~pipe.inside & store.vacant & ~reframer.busy & ~counting.any() & ~self._copies_fly)
         return m
 
     # -- rules 1 to 3 ------------------------------------------------------------------------------------------

@@ -87,17 +87,22 @@ def _number_ports(lines: Iterable[str], top: str, order: list[str]) -> Iterator[
 
 
 def _prune_cases(lines: Iterable[str]) -> Iterator[str]:
-    """Leave out those cases of processes in which nothing happens.
+    """Leave out those cases of processes in which nothing happens, and processes that have no case left.
 
     Amaranth writes a process for each register, and into each the whole switch that the register is assigned in: for an
-    array of N registers that is N squared cases, of which one in each process does something.
+    array of N registers that is N squared cases, of which one in each process does something. A process without cases is
+    a connection: as an ``always @*`` that depends on nothing it would never run in an event-driven simulator.
     """
     rest = iter(lines)
     for line in rest:
-        yield line
-        if line.startswith("  process "):
-            body, end = _block(rest)
-            yield from (*body, end)
+        if not line.startswith("  process "):
+            yield line
+            continue
+        body, end = _block(rest)
+        if len(body) == 1:
+            yield body[0].replace("    assign ", "  connect ", 1)
+        else:
+            yield from (line, *body, end)
 
 
 def _block(rest: Iterator[str]) -> tuple[list[str], str]:

@@ -209,6 +209,11 @@ def test_prunes_only_cases_that_hide_nothing(cases: list[str], kept: list[str] |
     assert list(verilog._prune_cases([*head, *cases, *tail])) == expected
 
 
+def test_makes_a_process_without_cases_a_connection() -> None:
+    lines = ["  process $9", "    assign $1 1'1", "    switch $4 [1:0]", "      case 2'00", "    end", "  end", "end"]
+    assert list(verilog._prune_cases(lines)) == ["  connect $1 1'1", "end"]
+
+
 BENCH = """
 #include "Vtop.h"
 #include <cstdio>

@@ -4,9 +4,8 @@ from amaranth.hdl import C, Cat, Module, Mux, Signal, Value, unsigned
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
-from ..config import check_data_width
 from ..stream.packet import packet_signature
-from .crc import RESIDUE, Crc32, CrcAccumulator, LevelPipeline, delay, state_coordinates
+from .crc import RESIDUE, CrcAccumulator, CrcUnpadder, LevelPipeline, delay, state_coordinates
 from .gf2 import multiply, power_of_x
 from .release_queue import ReleaseQueue
 
@@ -26,8 +25,26 @@ def _queue_depth(beats: int) -> int:
 
 
 def _empty_lanes(lanes: int, empty: Value) -> Value:
-    """One bit a lane, set where the lane holds no byte."""
-    return Cat(C(0, 1), *(empty >= lanes - lane for lane in range(1, lanes)))
+    """One bit a lane, set where the lane holds no byte.
+
+    Written as comparisons of the two halves of the count with constants, which are one LUT each: a comparison of
+    the whole count would be built as a subtraction.
+    """
+    half = len(empty) // 2
+    low, high = empty[:half], empty[half:]
+
+    def reaches(count: int) -> Value:
+        low_count, high_count = count % (1 << half), count >> half
+        above = _at_least(high, high_count + 1)
+        return above | (_at_least(high, high_count) & _at_least(low, low_count))
+
+    return Cat(C(0, 1), *(reaches(lanes - lane) for lane in range(1, lanes)))
+
+
+def _at_least(value: Value, limit: int) -> Value:
+    """``value >= limit`` as a look-up."""
+    table = sum(1 << i for i in range(1 << len(value)) if i >= limit)
+    return C(table, 1 << len(value)).bit_select(value, 1)
 
 
 class FcsInsert(wiring.Component):
@@ -67,90 +84,124 @@ class FcsInsert(wiring.Component):
     """
 
     def __init__(self, data_width: int, *, pad: bool = False, levels: int = 2) -> None:
-        check_data_width(data_width)
+        self._accumulator = CrcAccumulator(data_width, levels)
+        self._unpadder = CrcUnpadder(data_width, levels)
+        self._crc_latency = self._accumulator.latency + self._unpadder.latency
         self._data_width = data_width
         self._lanes = data_width // 8
         self._pad = pad
-        self._crc = Crc32(data_width, levels)
-        # A register in front of the CRC, one behind its rotation, the queue, and two at the output.
-        self.latency = self._crc.latency + 5
-        self._queue_depth = _queue_depth(self._crc.latency + 5)
+        # A register in front of the CRC, one behind its rotation, the queue and the output.
+        self.latency = self._crc_latency + 4
+        self._queue_depth = _queue_depth(self._crc_latency + 5)
         super().__init__({"i": In(packet_signature(data_width)), "o": Out(packet_signature(data_width))})
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
         lanes = self._lanes
         bits = (lanes - 1).bit_length()
-        m.submodules.crc = crc = self._crc
         m.submodules.queue = queue = ReleaseQueue(
-            data.StructLayout(
-                {"data": self._data_width, "from_fcs": lanes, "empty": bits, "last": 1, "spill": 1, "error": 1}
-            ),
+            data.StructLayout({"data": self._data_width, "from_fcs": lanes, "empty": bits, "last": 1, "error": 1}),
             data.ArrayLayout(8, FCS_LENGTH),
             self._queue_depth,
             reserve=0,
         )
 
-        # Input: a register whose empty lanes are zero, for the CRC, the padding and the queue.
-        beat = Signal(data.StructLayout({"first": 1, "empty": bits, "last": 1, "error": 1}), reset_less=True)
-        beat_data = Signal(data.ArrayLayout(8, lanes), reset_less=True)
-        beat_valid = Signal()
+        # Input: a beat from outside, one of padding, or one for the part of an FCS that the last beat cannot hold.
         fire = Signal()
         first = Signal(init=1)
-        padding, last, empty, error = self._padder(m, fire) if self._pad else self._no_padder()
+        rest = Signal(max(1, FCS_LENGTH // lanes))  # thermometer code of the beats of FCS alone that are due
+        padding, last, empty, error = self._padder(m, fire & ~rest[0]) if self._pad else self._no_padder()
+        fits = empty[2:].any() if bits > 2 else C(0, 1)  # the FCS into the last beat
         m.d.comb += [
-            fire.eq(queue.room & (padding | self.i.valid)),
-            self.i.ready.eq(queue.room & ~padding),
+            self.i.ready.eq(queue.room & ~padding & ~rest[0]),
+            fire.eq(queue.room & (padding | rest[0] | self.i.valid)),
             queue.book.eq(fire),
         ]
-        m.d.sync += [
-            beat_valid.eq(fire),
-            beat.first.eq(first),
-            beat.last.eq(last),
-            beat.empty.eq(empty),
-            beat.error.eq(error),
-        ]
+        beat = Signal(data.StructLayout({"first": 1, "last": 1, "empty": bits, "error": 1, "turn": 2}), reset_less=True)
+        beat_valid = Signal()
+        beat_rest = Signal(reset_less=True)
+        beat_ends = Signal(reset_less=True)
+        m.d.sync += beat_valid.eq(fire)
         with m.If(fire):
-            m.d.sync += first.eq(last)
+            m.d.sync += beat_rest.eq(rest[0])
+            with m.If(rest[0]):
+                # The CRC's state, the count and the mark stand, so the same FCS comes once more, turned on.
+                m.d.sync += [
+                    rest.eq(rest[1:]),
+                    beat.turn.eq(beat.turn + lanes),
+                    beat_ends.eq(~rest[1:].any()),
+                ]
+            with m.Else():
+                m.d.sync += [
+                    first.eq(last),
+                    rest.eq((last & ~fits).replicate(len(rest))),
+                    beat.first.eq(first),
+                    beat.last.eq(last),
+                    beat.empty.eq(empty),
+                    beat.error.eq(error),
+                    beat.turn.eq(empty - lanes),
+                    beat_ends.eq(last & fits),
+                ]
+        # Empty lanes are zero, for the CRC and as padding. This is written so that it becomes the registers'
+        # synchronous reset, not a LUT a bit.
+        beat_data = Signal(data.ArrayLayout(8, lanes), reset_less=True)
         blank = _empty_lanes(lanes, self.i.payload.empty) | padding.replicate(lanes)
         for lane in range(lanes):
-            # Written so that it becomes the registers' synchronous reset, not a LUT a bit.
             m.d.sync += beat_data[lane].eq(self.i.payload.data.word_select(lane, 8))
             with m.If(blank[lane]):
                 m.d.sync += beat_data[lane].eq(0)
 
-        # The FCS, rotated so that its bytes stand in their lanes whatever the length.
-        m.d.comb += [
-            crc.i_valid.eq(beat_valid),
-            crc.i_first.eq(beat.first),
-            crc.i_last.eq(beat.last),
-            crc.i_data.eq(beat_data),
-            crc.i_empty.eq(beat.empty),
-        ]
-        empty_then = delay(m, beat.empty, crc.latency)
-        error_then = delay(m, beat.error, crc.latency)
-        rotated: Value = crc.o_crc.rotate_right(8 * (-lanes % FCS_LENGTH))
-        for i in range(min(bits, 2)):
-            rotated = Mux(empty_then[i], rotated.rotate_right(8 << i), rotated)
-        fcs = Signal(32, reset_less=True)
-        m.d.sync += fcs.eq(rotated ^ error_then.replicate(32))
-
-        fits = beat.empty[2:].any() if bits > 2 else C(0, 1)  # the FCS into the last beat
         m.d.comb += [
             queue.write.eq(beat_valid),
             queue.write_entry.data.eq(beat_data),
-            # What could be worked out behind the queue is worked out in front of it, where there is time.
-            queue.write_entry.from_fcs.eq(_empty_lanes(lanes, beat.empty) & beat.last.replicate(lanes)),
-            queue.write_entry.spill.eq(beat.last & ~fits),
-            # Behind the FCS; where that needs another beat, the same figure is right by wrapping around.
-            queue.write_entry.empty.eq(Mux(beat.last, beat.empty - FCS_LENGTH, 0)),
-            queue.write_entry.last.eq(beat.last),
-            queue.write_entry.error.eq(beat.error & beat.last),
-            queue.release.eq(delay(m, beat_valid, crc.latency + 1, reset_less=False)),
-            queue.release_note.eq(fcs),
+            queue.write_entry.from_fcs.eq(
+                (_empty_lanes(lanes, beat.empty) | beat_rest.replicate(lanes)) & beat.last.replicate(lanes)
+            ),
+            # Behind the FCS; where that needs more beats, the same figure is right by wrapping around.
+            queue.write_entry.empty.eq(Mux(beat_ends, beat.empty - FCS_LENGTH, 0)),
+            queue.write_entry.last.eq(beat_ends),
+            queue.write_entry.error.eq(beat.error & beat_ends),
+            queue.release.eq(delay(m, beat_valid, self._crc_latency + 1, reset_less=False)),
+            queue.release_note.eq(self._fcs(m, beat, beat_data, beat_valid & ~beat_rest)),
         ]
-        self._output(m, queue)
+
+        o = self.o
+        advance = Signal()
+        m.d.comb += [advance.eq(~o.valid | o.ready), queue.pop.eq(advance & queue.valid)]
+        with m.If(advance):
+            entry = queue.read_entry
+            m.d.sync += [
+                o.valid.eq(queue.valid),
+                o.payload.empty.eq(entry.empty),
+                o.payload.last.eq(entry.last),
+                o.payload.error.eq(entry.error),
+            ]
+            for lane in range(lanes):
+                byte = slice(8 * lane, 8 * lane + 8)
+                m.d.sync += o.payload.data[byte].eq(
+                    Mux(entry.from_fcs[lane], queue.read_note[lane % FCS_LENGTH], entry.data[byte])
+                )
         return m
+
+    def _fcs(self, m: Module, beat: data.View, beat_data: Value, beat_valid: Value) -> Value:
+        """The FCS, turned so that its bytes stand in their lanes, one clock later than the CRC."""
+        m.submodules.accumulator = accumulator = self._accumulator
+        m.submodules.unpadder = unpadder = self._unpadder
+        m.d.comb += [
+            accumulator.valid.eq(beat_valid),
+            accumulator.first.eq(beat.first),
+            accumulator.data.eq(beat_data),
+            unpadder.state.eq(accumulator.state),
+            unpadder.empty.eq(delay(m, beat.empty, accumulator.latency)),
+        ]
+        turn = delay(m, beat.turn, self._crc_latency)
+        error = delay(m, beat.error, self._crc_latency)
+        turned: Value = unpadder.crc
+        for i in range(2):
+            turned = Mux(turn[i], turned.rotate_right(8 << i), turned)
+        fcs = Signal(32, reset_less=True)
+        m.d.sync += fcs.eq(turned ^ error.replicate(32))
+        return fcs
 
     def _no_padder(self) -> tuple[Value, Value, Value, Value]:
         payload = self.i.payload
@@ -189,46 +240,6 @@ class FcsInsert(wiring.Component):
                 nearly = index == beats - 2
                 m.d.sync += [index.eq(index + 1), short.eq(short & ~nearly), reaching.eq(short & nearly)]
         return padding, last, empty, error
-
-    def _output(self, m: Module, queue: ReleaseQueue) -> None:
-        lanes = self._lanes
-        o = self.o
-        extra = max(1, FCS_LENGTH // lanes)  # beats behind the last one of the data, where any are needed
-        entry = Signal.like(queue.read_entry, reset_less=True)
-        note = Signal.like(queue.read_note, reset_less=True)
-        entry_valid = Signal()
-        left = Signal(extra)  # thermometer code of the beats of this entry behind the next one
-        hold = left[0]
-        rest = Signal()  # the next beat holds nothing but FCS
-        advance = Signal()
-
-        m.d.comb += [advance.eq(~o.valid | o.ready), queue.pop.eq(advance & ~hold & queue.valid)]
-        with m.If(advance):
-            m.d.sync += left.eq(left[1:])
-            with m.If(~hold):
-                head = queue.read_entry
-                m.d.sync += [
-                    entry_valid.eq(queue.valid),
-                    entry.eq(head),
-                    note.eq(queue.read_note),
-                    left.eq((queue.valid & head.spill).replicate(extra)),
-                ]
-            if lanes < FCS_LENGTH:
-                with m.If(hold):
-                    m.d.sync += note.eq(note.as_value().rotate_right(8 * lanes))
-
-            m.d.sync += [
-                rest.eq(hold),
-                o.valid.eq(entry_valid),
-                o.payload.last.eq(entry.last & ~hold),
-                o.payload.empty.eq(Mux(hold, 0, entry.empty)),
-                o.payload.error.eq(entry.error & ~hold),
-            ]
-            for lane in range(lanes):
-                byte = slice(8 * lane, 8 * lane + 8)
-                m.d.sync += o.payload.data[byte].eq(
-                    Mux(rest | entry.from_fcs[lane], note[lane % FCS_LENGTH], entry.data[byte])
-                )
 
 
 class FcsCheck(wiring.Component):
@@ -414,7 +425,7 @@ class FcsCheck(wiring.Component):
             size = 2 if len(line.value) == 33 else 4
             line.step([line.value[k : k + size].any() for k in range(0, len(line.value), size)])
         line.finish()
-        assert len(line.value) == 1 and accumulator.latency + line.clocks == self._verdict
+        assert accumulator.latency + line.clocks == self._verdict
         return line.value
 
 

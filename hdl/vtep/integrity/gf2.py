@@ -29,7 +29,7 @@ def multiply(a: int, b: int) -> int:
 
 @cache
 def power_of_x(exponent: int) -> int:
-    """x to any integer power, negative ones included."""
+    """X to any integer power, negative ones included."""
     result, base, exponent = 1, 2, exponent % _ORDER
     while exponent:
         if exponent & 1:

@@ -1,4 +1,4 @@
-"""``python -m vtep_sim.synth module:Class name=value ...``"""
+"""``python -m vtep_sim.synth module:Class name=value ...`` measures a component."""
 
 import typer
 

@@ -5,7 +5,7 @@ import importlib
 import json
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from amaranth.lib import wiring
@@ -61,7 +61,7 @@ def synth(
         raise typer.BadParameter(f"seeds must be integers separated by commas, not {seeds!r}") from error
     arguments = parameters or []
     place = folder / "-".join([component.partition(":")[2], *arguments])
-    figures: dict[str, dict] = {}
+    figures: dict[str, dict[str, Any]] = {}
     try:
         if ecp5:
             result = measure_ecp5(

@@ -5,8 +5,9 @@ import re
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from .wrapper import IN_PREFIX, OUT_PREFIX
+from .wrapper import PREFIX
 
 __all__ = ["LongestPath", "Netlist"]
 
@@ -15,7 +16,7 @@ _WIDE_MUX = re.compile(r"MUXF[789]$")
 _CARRY = re.compile(r"CARRY[48]$")
 _DISTRIBUTED_RAM = re.compile(r"RAM\d+(M|X\d+[SD]|M16|X16DR8|X8SW)\w*$")
 _WIRE = re.compile(r"(BUFG|IBUF|OBUF|BUFGCTRL)$")
-_SEQUENTIAL = re.compile(r"FD[CPRS]E(_1)?$|LD[CP]E$|SRL(C?16|C?32)E$|RAMB\w+$|FIFO\w+$|DSP48\w+$|URAM\w+$|SRLC32E$")
+_SEQUENTIAL = re.compile(r"(FD[CPRS]E(_1)?|LD[CP]E|SRLC?(16|32)E|(RAMB|FIFO|DSP48|URAM)\w+)$")
 # Inputs of a distributed RAM that write it: paths end there. Its read addresses lead through.
 _RAM_WRITE_PORTS = re.compile(r"(DI\w*|D|WE\d?|WCLK|WA\d*)$")
 
@@ -45,8 +46,8 @@ class Netlist:
 
     def __init__(self, path: Path, top: str = "top") -> None:
         module = json.loads(path.read_text())["modules"][top]
-        self._cells: dict[str, dict] = module["cells"]
-        self._nets: dict[str, dict] = module["netnames"]
+        self._cells: dict[str, dict[str, Any]] = module["cells"]
+        self._nets: dict[str, dict[str, Any]] = module["netnames"]
 
     def count(self) -> Counter[str]:
         """How many cells of each type."""
@@ -56,7 +57,7 @@ class Netlist:
         """Flip-flops that belong to `RegisterWrapper`, found by the names of the nets they drive."""
         bits: set[int] = set()
         for name, net in self._nets.items():
-            if name.split(".")[-1] in (IN_PREFIX, OUT_PREFIX):
+            if name.startswith(PREFIX):
                 bits.update(bit for bit in net["bits"] if isinstance(bit, int))
         drivers = 0
         for cell in self._cells.values():
@@ -69,67 +70,81 @@ class Netlist:
 
         Flip-flops, shift registers, block RAMs and DSP blocks cut paths. A distributed RAM's read is a path
         from its address to its output, its write ports end paths.
+
+        Raises
+        ------
+        ValueError
+            A cell of an unknown type, or a combinational loop.
         """
-        driver: dict[int, str] = {}
-        inputs: dict[str, list[int]] = {}
-        weight: dict[str, tuple[int, int, int]] = {}
-        ends: list[tuple[str, int]] = []
-        for name, cell in self._cells.items():
-            kind = cell["type"]
-            directions = cell.get("port_directions", {})
-            feeds: list[int] = []
-            for port, bits in cell["connections"].items():
-                wires = [bit for bit in bits if isinstance(bit, int)]
-                if directions.get(port) == "output":
-                    if not _SEQUENTIAL.match(kind):
-                        driver.update((bit, name) for bit in wires)
-                elif _SEQUENTIAL.match(kind) or (_DISTRIBUTED_RAM.match(kind) and _RAM_WRITE_PORTS.match(port)):
-                    ends += [(f"{kind} {name}.{port}", bit) for bit in wires]
-                else:
-                    feeds += wires
-            if _SEQUENTIAL.match(kind) or kind.startswith("$"):
-                continue
-            inputs[name] = feeds
-            if _LUT.match(kind) or _DISTRIBUTED_RAM.match(kind):
-                weight[name] = (1, 0, 0)
-            elif _CARRY.match(kind):
-                weight[name] = (0, 1, 0)
-            elif _WIDE_MUX.match(kind):
-                weight[name] = (0, 0, 1)
-            elif _WIRE.match(kind):
-                weight[name] = (0, 0, 0)
-            else:
-                raise ValueError(f"cell {name} is of an unknown type {kind}")
-
-        best: dict[str, tuple[int, int, int]] = {}
-        before: dict[str, str | None] = {}
-        for root in inputs:
-            stack = [(root, False)]
-            while stack:
-                name, ready = stack.pop()
-                if name in best:
-                    continue
-                sources = {driver[bit] for bit in inputs[name] if bit in driver}
-                if not ready:
-                    stack.append((name, True))
-                    stack += [(source, False) for source in sources if source not in best]
-                    continue
-                missing = sources - best.keys()
-                if missing:
-                    raise ValueError(f"combinational loop through {name} and {missing.pop()}")
-                previous = max(sources, key=best.__getitem__, default=None)
-                base = best[previous] if previous is not None else (0, 0, 0)
-                best[name] = tuple(a + b for a, b in zip(base, weight[name], strict=True))  # type: ignore[assignment]
-                before[name] = previous
-
-        worst: tuple[tuple[int, int, int], str | None, str] = ((0, 0, 0), None, "")
-        for end, bit in ends:
-            source = driver.get(bit)
-            if source is not None and best[source] > worst[0]:
-                worst = (best[source], source, end)
+        self._connect()
+        before = self._longest_to_each()
+        worst: tuple[_Weight, str | None, str] = ((0, 0, 0), None, "")
+        for end, bit in self._ends:
+            source = self._driver.get(bit)
+            if source is not None and before[source][0] > worst[0]:
+                worst = (before[source][0], source, end)
         (luts, carries, muxes), name, end = worst
         cells = [end] if end else []
         while name is not None:
             cells.append(f"{self._cells[name]['type']} {name}")
-            name = before[name]
+            name = before[name][1]
         return LongestPath(luts, carries, muxes, tuple(reversed(cells)))
+
+    def _connect(self) -> None:
+        """Sort pins: what drives a net by logic, what logic reads, and where paths end."""
+        self._driver: dict[int, str] = {}
+        self._reads: dict[str, list[int]] = {}
+        self._ends: list[tuple[str, int]] = []
+        for name, cell in self._cells.items():
+            kind = cell["type"]
+            sequential = bool(_SEQUENTIAL.match(kind))
+            if not sequential:
+                self._reads[name] = []
+            for port, bits in cell["connections"].items():
+                wires = [bit for bit in bits if isinstance(bit, int)]
+                ends = sequential or (_DISTRIBUTED_RAM.match(kind) and _RAM_WRITE_PORTS.match(port))
+                if cell["port_directions"][port] == "output":
+                    if not sequential:
+                        self._driver.update((bit, name) for bit in wires)
+                elif ends:
+                    self._ends += [(f"{kind} {name}.{port}", bit) for bit in wires]
+                else:
+                    self._reads[name] += wires
+
+    def _longest_to_each(self) -> dict[str, tuple["_Weight", str | None]]:
+        """For each cell of logic the heaviest path that ends in it, and the cell in front of it there."""
+        best: dict[str, tuple[_Weight, str | None]] = {}
+        for root in self._reads:
+            stack = [(root, False)]
+            while stack:
+                name, returning = stack.pop()
+                if name in best:
+                    continue
+                sources = {self._driver[bit] for bit in self._reads[name] if bit in self._driver}
+                if not returning:
+                    stack.append((name, True))
+                    stack += [(source, False) for source in sources if source not in best]
+                elif sources - best.keys():
+                    raise ValueError(f"combinational loop through {name}")
+                else:
+                    previous = max(sources, key=lambda source: best[source][0], default=None)
+                    base = best[previous][0] if previous is not None else (0, 0, 0)
+                    own = _weight(self._cells[name]["type"])
+                    best[name] = ((base[0] + own[0], base[1] + own[1], base[2] + own[2]), previous)
+        return best
+
+
+_Weight = tuple[int, int, int]
+"""LUTs, carry cells, wide multiplexers."""
+
+
+def _weight(kind: str) -> _Weight:
+    if _LUT.match(kind) or _DISTRIBUTED_RAM.match(kind):
+        return (1, 0, 0)
+    if _CARRY.match(kind):
+        return (0, 1, 0)
+    if _WIDE_MUX.match(kind):
+        return (0, 0, 1)
+    if _WIRE.match(kind) or kind == "$scopeinfo":
+        return (0, 0, 0)
+    raise ValueError(f"cells of the unknown type {kind}")

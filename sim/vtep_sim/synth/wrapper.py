@@ -1,22 +1,23 @@
 """Put every port of a component behind a flip-flop, so that all its paths are register to register."""
 
 from amaranth.back import rtlil
-from amaranth.hdl import Cat, ClockDomain, ClockSignal, Elaboratable, Module, ResetSignal, Shape, Signal, Value
+from amaranth.hdl import Cat, ClockDomain, ClockSignal, Elaboratable, Module, ResetSignal, Signal, Value
 from amaranth.lib import wiring
 
-__all__ = ["IN_PREFIX", "OUT_PREFIX", "RegisterWrapper"]
+__all__ = ["PREFIX", "RegisterWrapper"]
 
-IN_PREFIX = "measure_in"
-OUT_PREFIX = "measure_out"
+PREFIX = "measure_"
+"""Begins the names of the wrapper's flip-flops."""
 
 
 class RegisterWrapper(Elaboratable):
     """A component with a flip-flop at every input, at every output and at its reset.
 
-    The input flip-flops form one shift register fed by a single pin, so that a block with thousands of port
-    bits fits any package and the wrapper costs no LUT. The output flip-flops lead nowhere and are kept by
-    attribute. Both kinds have names of their own (`IN_PREFIX`, `OUT_PREFIX`), by which a measurement counts
-    and subtracts them.
+    The input flip-flops take their values from a shift register fed by a single pin, so that a block with
+    thousands of port bits fits any package and the wrapper costs no LUT. The shift register has a clock of its
+    own: on the block's clock, Yosys would find its stages equal to the block's registers behind the inputs and
+    merge them. The output flip-flops lead nowhere and are kept by attribute. All have names of their own
+    (`PREFIX`), by which a measurement counts and subtracts them.
 
     Parameters
     ----------
@@ -25,39 +26,50 @@ class RegisterWrapper(Elaboratable):
 
     Attributes
     ----------
-    clk, scan_in : Signal
-        The only ports.
+    clk, scan_clk, scan_in : Signal
+        The only ports: the block's clock, and the shift register's clock and input.
     """
 
     def __init__(self, component: wiring.Component) -> None:
         self.component = component
         self.clk = Signal()
+        self.scan_clk = Signal()
         self.scan_in = Signal()
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
         m.submodules.dut = self.component
-        m.domains.sync = sync = ClockDomain("sync")
-        m.domains.measure = measure = ClockDomain("measure", reset_less=True)
-        m.d.comb += [ClockSignal("sync").eq(self.clk), ClockSignal("measure").eq(self.clk)]
-        assert sync.rst is not None and measure.rst is None
+        m.domains += [
+            ClockDomain("sync"),
+            ClockDomain("measure", reset_less=True),
+            ClockDomain("scan", reset_less=True),
+        ]
+        m.d.comb += [
+            ClockSignal("sync").eq(self.clk),
+            ClockSignal("measure").eq(self.clk),
+            ClockSignal("scan").eq(self.scan_clk),
+        ]
 
         inputs: list[Value] = [ResetSignal("sync")]
         outputs: list[Value] = []
         for _, member, value in self.component.signature.flatten(self.component):
             port = Value.cast(value)
-            if Shape.cast(member.shape).width == 0:
-                continue
-            (inputs if member.flow is wiring.In else outputs).append(port)
+            if len(port):
+                (inputs if member.flow is wiring.In else outputs).append(port)
 
-        chain = Signal(sum(len(port) for port in inputs), name=IN_PREFIX, attrs={"keep": 1})
-        m.d.measure += chain.eq(Cat(self.scan_in, chain))
-        m.d.comb += Cat(*inputs).eq(chain)
+        chain = self._registers("scan", inputs)
+        launch = self._registers("in", inputs)
+        m.d.scan += chain.eq(Cat(self.scan_in, chain))
+        m.d.measure += launch.eq(chain)
+        m.d.comb += Cat(*inputs).eq(launch)
         if outputs:
-            capture = Signal(sum(len(port) for port in outputs), name=OUT_PREFIX, attrs={"keep": 1})
-            m.d.measure += capture.eq(Cat(*outputs))
+            m.d.measure += self._registers("out", outputs).eq(Cat(*outputs))
         return m
 
+    @staticmethod
+    def _registers(name: str, ports: list[Value]) -> Signal:
+        return Signal(sum(len(port) for port in ports), name=PREFIX + name, attrs={"keep": 1})
+
     def rtlil(self) -> str:
-        """The wrapped component as RTLIL text with the top module ``top``."""
-        return rtlil.convert(self, ports=[self.clk, self.scan_in], name="top", emit_src=False)
+        """Return the wrapped component as RTLIL text with the top module ``top``."""
+        return rtlil.convert(self, ports=[self.clk, self.scan_clk, self.scan_in], name="top", emit_src=False)

@@ -54,8 +54,9 @@ class _Sum:
     """The part both components share: sums from the first beat up to each, as two numbers.
 
     After `elaborate`, ``a + b`` (modulo 2**16 - 1) is the sum up to and including the beat that entered
-    ``stages`` clocks earlier, before the register that keeps it; ``all_ones`` tells early that both are 0xFFFF, and
-    ``end`` that the beat ended the sum.
+    ``stages`` clocks earlier, before the register that keeps it, and ``end`` tells that the beat ended the sum.
+    ``a`` and ``b`` are never both 0xFFFF: a carry-save adder makes that only of three such, and the sum
+    begins with zeros.
     """
 
     def __init__(
@@ -84,7 +85,6 @@ class _Sum:
         # The sum so far is cleared in the clock before a first beat is added, which costs no logic in the loop.
         kept = [Signal(16, name=f"kept_{i}") for i in range(2)]
         rows += kept
-        self.all_ones = Cat(rows).all()
         while len(rows) > 2:
             rows = _reduce_level(m, rows)
         self.a, self.b = rows
@@ -225,8 +225,8 @@ class ChecksumAccumulator(wiring.Component):
 class HeaderChecksumCheck(wiring.Component):
     """Whether the ones' complement sum over chosen bytes of a packet is 0xFFFF, as that of an intact IPv4 header is.
 
-    Bytes and words are those of `ChecksumAccumulator`. There is no adder with a carry chain: two numbers add
-    up to a multiple of 2**16 - 1 other than zero just when each is the other's complement, or both are 0xFFFF.
+    Bytes and words are those of `ChecksumAccumulator`. There is no adder with a carry chain: two numbers that are
+    neither both zero nor both 0xFFFF add up to a multiple of 2**16 - 1 just when each is the other's complement.
 
     Parameters
     ----------
@@ -281,5 +281,5 @@ class HeaderChecksumCheck(wiring.Component):
             data=self.data,
             mask=self.mask,
         )
-        m.d.sync += [self.ok.eq((total.a ^ total.b).all() | total.all_ones), self.done.eq(total.end)]
+        m.d.sync += [self.ok.eq((total.a ^ total.b).all()), self.done.eq(total.end)]
         return m

@@ -72,7 +72,7 @@ def random_packet(rng, lanes):
     content = bytes(rng.choice((0, 0xFF, rng.getrandbits(8))) for _ in range(length))
     kept = rng.choice((0.5, 0.9, 1.0))
     mask = [int(rng.random() < kept) for _ in range(length)]
-    return (bytes(length) if rng.random() < 0.1 else content), mask
+    return rng.choice((content,) * 8 + (bytes(length), b"\xff" * length)), mask
 
 
 @pytest.mark.parametrize("data_width", DATA_WIDTHS)

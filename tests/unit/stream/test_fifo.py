@@ -87,6 +87,7 @@ def test_room_keeps_a_pipeline_from_overflowing(rng, depth, register_output, mar
         expected = deque()
         launched = 0
         for clock in range(1500):
+            assert ctx.get(dut.room) == (ctx.get(dut.level) + margin < depth)
             eager = 1.0 if clock % 300 < 150 else 0.5
             token = None
             if ctx.get(dut.room) and rng.random() < eager:

@@ -315,6 +315,43 @@ def test_field_is_refused(section: str, field: str, value: str, entry: str, allo
 
 
 @pytest.mark.parametrize(
+    ("section", "field", "value"),
+    [
+        ("vtep", "udp_port", 1),
+        ("vtep", "udp_port", 65535),
+        ("vtep", "underlay_mtu", 68),
+        ("vtep", "underlay_mtu", 65535),
+        ("vni", "id", 0),
+        ("vni", "id", 16777215),
+        ("vni", "vlan", 0),
+        ("vni", "vlan", 4094),
+        ("tunnel", "name", "x"),
+        ("tunnel", "name", 64 * "x"),
+        ("tunnel", "vlan", 4094),
+        ("tunnel", "ttl", 1),
+        ("tunnel", "ttl", 255),
+        ("tunnel", "dscp", 0),
+        ("tunnel", "dscp", 63),
+        ("tunnel", "udp_port", 1),
+        ("tunnel", "udp_port", 65535),
+    ],
+)
+def test_ends_of_the_ranges_are_taken(section: str, field: str, value: int | str) -> None:
+    fields = {
+        "vtep": {"mac": '"02:00:00:00:00:01"', "ipv4": '"10.0.0.1"'},
+        "vni": {"id": "1"},
+        "tunnel": {"name": '"a"', "remote": '"10.0.0.2"', "remote_mac": '"02:00:00:00:00:02"'},
+    }
+    fields[section][field] = str(value) if isinstance(value, int) else f'"{value}"'
+    text = ""
+    for name, head in (("vtep", "[vtep]"), ("vni", "[[vni]]"), ("tunnel", "[[tunnel]]")):
+        text += "\n".join([head, *(f"{key} = {shown}" for key, shown in fields[name].items()), ""])
+    config = loads(text)
+    entry = {"vtep": config.vtep, "vni": config.vnis[0], "tunnel": config.tunnels[0]}[section]
+    assert getattr(entry, field) == value
+
+
+@pytest.mark.parametrize(
     ("line", "entry", "field"),
     [
         ('mac = "02:00:00:00:00:01"', IN_VTEP, "mac"),

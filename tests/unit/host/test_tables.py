@@ -106,6 +106,7 @@ def test_vnis_and_flood_lists() -> None:
     }
     # A flood list is what a reader finds from the VNI's index on, up to the mark.
     assert [vnis[i]["flood_used"] for i in range(3)] == [1, 0, 1]
+    assert vnis[1]["flood"] == 0
     lists = []
     for i in (0, 2):
         index = vnis[i]["flood"]

@@ -90,8 +90,8 @@ def _prune_cases(lines: Iterable[str]) -> Iterator[str]:
     """Leave out those cases of processes in which nothing happens, and processes that have no case left.
 
     Amaranth writes a process for each register, and into each the whole switch that the register is assigned in: for an
-    array of N registers that is N squared cases, of which one in each process does something. A process without cases is
-    a connection: as an ``always @*`` that depends on nothing it would never run in an event-driven simulator.
+    array of N registers that is N squared cases, of which one in each process does something. A process without cases
+    is a connection: as an ``always @*`` that depends on nothing it would never run in an event-driven simulator.
     """
     rest = iter(lines)
     for line in rest:

@@ -4,9 +4,10 @@ from amaranth.hdl import Module, Signal, unsigned
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
+from ..config import check_data_width
 from ..stream.fifo import TokenQueue
 from ..stream.packet import packet_signature
-from .store import FrameStore
+from .store import FrameStore, check_depth
 
 __all__ = ["PacketQueue"]
 
@@ -36,13 +37,13 @@ class PacketQueue(wiring.Component):
 
     Notes
     -----
-    Throughput: a beat a clock. Latency: 6 clocks from a packet's last beat in to its first beat out. Up to 16 packets
+    Throughput: a beat a clock. Latency: 5 clocks from a packet's last beat in to its first beat out. Up to 16 packets
     wait. Reset forgets everything inside.
     """
 
     def __init__(self, data_width: int, *, depth: int) -> None:
-        self._data_width = data_width
-        self._depth = depth
+        self._data_width = check_data_width(data_width)
+        self._depth = check_depth(depth)
         super().__init__(
             {"i": In(packet_signature(data_width)), "o": Out(packet_signature(data_width)), "idle": Out(1)}
         )
@@ -67,12 +68,12 @@ class PacketQueue(wiring.Component):
         ]
         # A command stands from a packet's last beat on, or from when the store is full, until it is carried out.
         waiting = Signal(range(FRAMES + 1))
-        starts = store.commands.valid & store.commands.ready
-        m.d.sync += waiting.eq(waiting + ends - starts)
         going = Signal()
-        m.d.sync += going.eq(~starts & (going | (waiting != 0) | (~store.room & ~store.vacant)))
+        done = store.commands.valid & store.commands.ready
+        m.d.sync += waiting.eq(waiting + ends - done)
+        m.d.sync += going.eq(~done & (going | (~store.room & ~store.vacant)))
         m.d.comb += [
-            store.commands.valid.eq(going),
+            store.commands.valid.eq(going | (waiting != 0)),
             store.commands.payload.final.eq(1),
             self.o.valid.eq(store.beats.valid & (~store.beats.payload.last | errors.o.valid)),
             self.o.payload.data.eq(store.beats.payload.data),

@@ -11,7 +11,15 @@ from ..stream.fifo import TokenQueue
 __all__ = ["FrameStore", "command_layout", "raw_layout"]
 
 ROOM_MARGIN = 4
-"""Beats that may still come after ``room`` fell: it is a register."""
+"""Beats kept free when ``room`` falls: it is a register behind a count that is one, and a full ring looks empty."""
+
+
+def check_depth(depth: int) -> int:
+    """Return ``depth`` if a store can have it, else raise ValueError with the allowed range."""
+    check_range("depth", depth, 8, 1 << 24)
+    if depth & (depth - 1):
+        raise ValueError(f"depth must be a power of two within 8 .. {1 << 24}, not {depth}")
+    return depth
 
 
 def raw_layout(data_width: int) -> data.StructLayout:
@@ -61,7 +69,7 @@ class FrameStore(wiring.Component):
     Attributes
     ----------
     write : In
-        ``valid``, ``data``, ``empty``, ``last``: beats to be stored, without back-pressure; stop 3 clocks after
+        ``valid``, ``data``, ``empty``, ``last``: beats to be stored, without back-pressure; stop 2 clocks after
         ``room`` fell.
     commands : In(stream)
         Of `command_layout`.
@@ -89,9 +97,11 @@ class FrameStore(wiring.Component):
         fast: bool = False,
     ) -> None:
         check_data_width(data_width)
-        check_range("depth", depth, 8, 1 << 24)
-        if depth & (depth - 1):
-            raise ValueError(f"depth must be a power of two, not {depth}")
+        check_depth(depth)
+        check_range("frames", frames, 16, 1024)
+        if frames & (frames - 1):
+            raise ValueError(f"frames must be a power of two within 16 .. 1024, not {frames}")
+        check_range("skip_range", skip_range, 1, depth)
         check_range("max_beats", max_beats, 0, 1 << 24)
         check_range("frame_margin", frame_margin, 1, frames - 1)
         self._depth = depth

@@ -141,7 +141,8 @@ class Encapsulator(wiring.Component):
         view = data.View(self._inner_layout(), pipe.at(inner, final))
         m.d.comb += [
             head_queue.i.valid.eq(head),
-            token.forget.eq(Mux(tail, dropped, ~found.found | ~target.found)),
+            # What the end of a frame tells comes from the other queue; in cut-through such a frame leaves, marked.
+            token.forget.eq((pipe.at(end.length, final) < ETHERNET.length) | ~found.found | ~target.found),
             token.vni_index.eq(found.index),
             token.vni.eq(found.vni),
             token.strip.eq(found.strip),

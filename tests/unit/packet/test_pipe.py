@@ -119,6 +119,7 @@ def test_stages_delay_each_value_once():
     register = stages.register(staged)
     assert register.stage == 3
     assert register.value is stages.at(staged, 3)
+    assert register.value is not late
 
     async def bench(ctx):
         await ctx.tick().repeat(10)

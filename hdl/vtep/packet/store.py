@@ -1,6 +1,6 @@
 """The frame store: a ring buffer that whole frames, or parts of them, are read from by command."""
 
-from amaranth.hdl import Const, Module, Mux, Signal, unsigned
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, unsigned
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
@@ -40,10 +40,22 @@ def command_layout(skip_range: int) -> data.StructLayout:
     )
 
 
+def sum_equals(a: Value, b: Value, total: Value) -> Value:
+    """Whether ``a + b == total``, modulo 2 to the width of ``a``, without a carry chain.
+
+    The carry into each bit that the total asks for must be the one that the bit below gives when it got what it asked
+    for.
+    """
+    width = len(a)
+    b, total = Cat(b, Const(0, width))[:width], Cat(total, Const(0, width))[:width]
+    given = Cat(Const(0, 1), (a & b) | ((a ^ b) & ~total))[:width]
+    return (a ^ b ^ total) == given
+
+
 class FrameStore(wiring.Component):
     """Ring buffer of frames, written as they come and read in order, by command.
 
-    A command may come as soon as the frame's first beat is there (cut-through), if the ``skip`` beats are there
+    A command may come as soon as the first beat that it reads is there (cut-through), the ``skip`` beats with it
     too: reading waits for beats that are still to be written. A frame can be read several times (head-end
     replication) or dropped in one clock whatever its length. Space is free again as the final reading goes on.
 
@@ -152,7 +164,7 @@ class FrameStore(wiring.Component):
             write.data.empty.eq(Mux(self.write.last, self.write.empty, 0)),
             write.data.last.eq(last),
             ends.i.valid.eq(take & last),
-            ends.i.payload.eq(head + 1),
+            ends.i.payload.eq(head),
         ]
         with m.If(self.write.valid):
             m.d.sync += count.eq(Mux(self.write.last, 0, Mux(at_limit, count, count + 1)))
@@ -170,10 +182,11 @@ class FrameStore(wiring.Component):
         address = Signal(pointer)
         step = Signal()
         ending = Signal()
+        at_last = sum_equals(base, command.skip, ends.o.payload)
         m.d.comb += [
             address.eq(Mux(started, position, base + command.skip)),
-            step.eq(self.commands.valid & ~command.drop & (address != head) & go),
-            ending.eq(ends.o.valid & (ends.o.payload == (address + 1)[: len(address)])),
+            step.eq(self.commands.valid & ~command.drop & (~started | (position != head)) & go),
+            ending.eq(ends.o.valid & Mux(started, ends.o.payload == position, at_last)),
             read.addr.eq(address),
         ]
         done = Signal()
@@ -184,10 +197,9 @@ class FrameStore(wiring.Component):
             m.d.sync += position.eq(address + 1)
             m.d.sync += started.eq(~ending)
             with m.If(command.final):
-                m.d.sync += free_from.eq(address + 1)
+                m.d.sync += free_from.eq(address)
         with m.If(ends.o.ready):
-            m.d.sync += base.eq(ends.o.payload)
-            m.d.sync += free_from.eq(ends.o.payload)
+            m.d.sync += [base.eq(ends.o.payload + 1), free_from.eq(ends.o.payload + 1)]
 
         used = Signal(pointer)
         m.d.comb += used.eq(head - free_from)

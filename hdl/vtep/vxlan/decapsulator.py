@@ -201,13 +201,14 @@ class Decapsulator(wiring.Component):
         """Index, tag and policy by VNI."""
         parameters = self._parameters
         entry = entry_of(self.config, Table.VNI, parameters)
-        value = data.StructLayout({"vlan": unsigned(12), "inner_vlan_discard": unsigned(1)})
+        value = data.StructLayout({"push": unsigned(1), "vlan": unsigned(12), "inner_vlan_discard": unsigned(1)})
         m.submodules.vnis = self._vnis = table = ExactMatch(24, value, parameters.vnis)
         m.d.comb += [
             table.write_enable.eq(writes_to(self.config, Table.VNI)),
             table.write_index.eq(self.config.write.index),
             table.write_used.eq(entry.used),
             table.write_key.eq(entry.vni),
+            table.write_value.push.eq(entry.vlan != 0),
             table.write_value.vlan.eq(entry.vlan),
             table.write_value.inner_vlan_discard.eq(entry.inner_vlan_discard),
         ]
@@ -328,7 +329,7 @@ class Decapsulator(wiring.Component):
         index_bits = len(self._vnis.index)
         self._vni_index = vni[1 : 1 + index_bits]
         policy = data.View(self._vnis.value.shape(), vni[1 + index_bits :])
-        self._vlan = policy.vlan
+        self._vlan, self._push = policy.vlan, policy.push
         flags[Rule.UNKNOWN_VNI] = ~vni[0]
         flags[Rule.INNER_RUNT] = flag(udp_length < TUNNEL_BYTES + ETHERNET.length, "inner_runt")
         inner_tag = is_tag(at(fields.inner_types[0]))
@@ -514,7 +515,7 @@ class Decapsulator(wiring.Component):
         host = Signal()
         m.d.comb += host.eq(Cat(rule == member.value for member in TO_HOST).any())
         words = pipe.at(fields.words, stage)
-        push = pipe.wire(self._vlan != 0)
+        push = self._push
         chosen = {
             count: pipe.wire(
                 Mux(

@@ -87,8 +87,8 @@ class Bench:
             ctx.set(dut.write.valid, writing is not None)
             if standing is None and commands and clock >= self.wait and rng.random() < self.load["command"]:
                 number, command = commands[0]
-                # All skipped beats are there; not early: all of the frame.
-                least = command["skip"] if self.early else len(frames[number].beats)
+                # The first beat to be read is there; not early: all of the frame.
+                least = command["skip"] + 1 if self.early else len(frames[number].beats)
                 if written[number] >= least:
                     standing = commands.popleft()
                     ctx.set(dut.commands.payload, standing[1])
@@ -293,7 +293,7 @@ def test_layouts():
     [
         ({"data_width": 24}, "data_width must be one of"),
         ({"depth": 4}, r"depth must be .* 8 \.\. 16777216, not 4"),
-        ({"depth": 24}, "depth must be a power of two, not 24"),
+        ({"depth": 24}, "depth must be a power of two within 8 .. 16777216, not 24"),
         ({"max_beats": -1}, r"max_beats must be .* 0 \.\. 16777216, not -1"),
         ({"frame_margin": 0}, r"frame_margin must be .* 1 \.\. 15, not 0"),
         ({"frame_margin": 16}, r"frame_margin must be .* 1 \.\. 15, not 16"),

@@ -354,6 +354,8 @@ class Crc32(wiring.Component):
     """
 
     def __init__(self, data_width: int, levels: int = 2) -> None:
+        check_data_width(data_width)
+        check_range("levels", levels, 1, 8)
         self._accumulator = CrcAccumulator(data_width, levels)
         self._unpadder = CrcUnpadder(data_width, levels)
         self.latency = self._accumulator.latency + self._unpadder.latency

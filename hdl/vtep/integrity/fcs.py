@@ -4,6 +4,7 @@ from amaranth.hdl import C, Cat, Module, Mux, Signal, Value, unsigned
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
+from ..config import check_data_width, check_range
 from ..stream.packet import packet_signature
 from .crc import RESIDUE, CrcAccumulator, CrcUnpadder, LevelPipeline, delay, state_coordinates
 from .gf2 import multiply, power_of_x
@@ -84,6 +85,8 @@ class FcsInsert(wiring.Component):
     """
 
     def __init__(self, data_width: int, *, pad: bool = False, levels: int = 2) -> None:
+        check_data_width(data_width)
+        check_range("levels", levels, 1, 8)
         self._accumulator = CrcAccumulator(data_width, levels)
         self._unpadder = CrcUnpadder(data_width, levels)
         self._crc_latency = self._accumulator.latency + self._unpadder.latency
@@ -280,6 +283,8 @@ class FcsCheck(wiring.Component):
     """
 
     def __init__(self, data_width: int, *, levels: int = 2) -> None:
+        check_data_width(data_width)
+        check_range("levels", levels, 1, 8)
         self._accumulator = CrcAccumulator(data_width, levels)
         self._data_width = data_width
         self._lanes = data_width // 8

@@ -116,6 +116,7 @@ class Bench:
         self.parameters = parameters
         self.rng = Random(seed)
         self.pauses = [idle, stall, burst]
+        self.keep_mismatch = True
         self.encap_cut_through = parameters.encap_mode is Mode.CUT_THROUGH
         self.decap_cut_through = parameters.decap_mode is Mode.CUT_THROUGH
         dut.rst.value = 1
@@ -285,7 +286,11 @@ class Bench:
         inputs = {"tenant": as_frames(tenant), "underlay": as_frames(underlay), "host": as_frames(host)}
         for port, frames in inputs.items():
             self.send(port, frames)
-        outputs = await self.drain()
+        try:
+            outputs = await self.drain()
+        except Mismatch:
+            self._explain(inputs, self.model.run(**inputs))
+            raise
         prediction = self.model.run(**inputs)
         await self.judge(outputs, prediction, inputs, count=count)
         return outputs, prediction
@@ -311,8 +316,8 @@ class Bench:
 
     def _explain(self, inputs: dict[str, list[Frame]], prediction: Prediction) -> None:
         """Leave what a report of the mismatch needs: the parameters, the configuration and the frames."""
-        self.dut._log.warning("%s; predicted drops: %s", self.parameters, prediction.drops[:50])
-        if self.config is None:
+        self.dut._log.warning("%s; predicted drops: %s", self.parameters, prediction.drops[:30])
+        if self.config is None or not self.keep_mismatch:
             return
         # The simulator runs in the build's folder.
         path = Path("mismatch.json").absolute()

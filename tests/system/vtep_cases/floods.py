@@ -229,6 +229,43 @@ async def garbage(dut, rng):
 
 
 @case
+async def dropped_frames_of_every_length(dut, rng):
+    """Whatever the reason and however long the frame: dropped frames go, and those behind them come."""
+    p = parameters()
+    bench = Bench(dut, p, rng.getrandbits(32), idle=rng.choice([0, 0.1]), stall=rng.choice([0, 0.1]), burst=3)
+    tunnels = [tunnel(p, "leaf2", "10.0.0.2")]
+    vnis = [vni(100, 10, ["leaf2"], inner_vlan="discard"), vni(300, 30, [])]
+    await bench.start(make(p, vtep={"underlay_mtu": 200, "reserved_bits": "strict"}, tunnels=tunnels, vnis=vnis))
+    good = Underlay(inner=INNER4)
+    longest = scale(300, min(1500, p.max_frame_length - 100))
+    lengths = sorted({60, 150, 151, longest, *(rng.randint(60, longest) for _ in range(scale(2, 6)))})
+    underlay: list = []
+    tenant: list = []
+    for n in lengths:
+        payload = INNER4 + bytes(n)
+        for spoiled in (
+            {"dst": HOST_B},
+            {"ip": {"version": 5}},
+            {"ip": {"checksum_delta": 1}},
+            {"ip": {"total_length": 19}},
+            {"udp_length": 15},
+            {"flags": 0},
+            {"reserved2": 1},
+            {"vni": 7},
+            {"inner": payload[:12] + b"\x81\x00\x00\x05" + payload[12:]},
+            {"ip": {"tos": 3}, "inner": payload[:15] + b"\0" + payload[16:]},
+            {"protocol": TCP},
+            {"ip": {"flags": 1}},
+        ):
+            underlay += [good.but(inner=payload).but(**spoiled), good]
+        for tag in (10, 11, 30):
+            tenant += [INNER4[:12] + b"\x81\x00" + bytes([0, tag]) + INNER4[12:] + bytes(n)]
+        tenant += [INNER4 + bytes(n), INNER4[:12] + b"\x81\x00\x00\x0a" + INNER4[12:]]
+    await bench.exchange(tenant, underlay)
+    await bench.finish()
+
+
+@case
 async def marked_and_oversize_frames_between_good_ones(dut, rng):
     """Frames that must vanish stand between frames that must not."""
     p = parameters()

@@ -15,8 +15,6 @@ from vtep_sim.golden import Frame
 
 from .cases import case, parameters
 
-ATTEMPTS = 3
-
 
 @case
 async def replay(dut, rng):
@@ -29,6 +27,7 @@ async def replay(dut, rng):
     async def fails(frames) -> Mismatch | None:
         for pace in paces:
             bench = Bench(dut, p, 1, idle=pace[0], stall=pace[1], burst=pace[2])
+            bench.keep_mismatch = False
             await bench.start(config)
             try:
                 await bench.exchange(**{port: [f for q, f in frames if q == port] for port in PORTS})

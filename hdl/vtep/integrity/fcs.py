@@ -48,6 +48,26 @@ def _at_least(value: Value, limit: int) -> Value:
     return C(table, 1 << len(value)).bit_select(value, 1)
 
 
+def _front(lanes: int) -> int:
+    """Registers in front of the CRC: with many lanes, to work out which are empty takes a clock of its own."""
+    return 2 if lanes > 8 else 1
+
+
+def _blanked(m: Module, value: Value, blank: Value) -> Signal:
+    """Bytes ``value`` with zeros in the lanes ``blank``, `_front` clocks later."""
+    lanes = len(blank)
+    value = delay(m, value, _front(lanes) - 1)
+    blank = delay(m, blank, _front(lanes) - 1)
+    result = Signal(len(value), reset_less=True)
+    for lane in range(lanes):
+        # Written so that it becomes the registers' synchronous reset, not a LUT a bit.
+        byte = slice(8 * lane, 8 * lane + 8)
+        m.d.sync += result[byte].eq(value[byte])
+        with m.If(blank[lane]):
+            m.d.sync += result[byte].eq(0)
+    return result
+
+
 class FcsInsert(wiring.Component):
     """Append the FCS to every frame.
 
@@ -93,9 +113,9 @@ class FcsInsert(wiring.Component):
         self._data_width = data_width
         self._lanes = data_width // 8
         self._pad = pad
-        # A register in front of the CRC, one behind its rotation, the queue and the output.
-        self.latency = self._crc_latency + 4
-        self._queue_depth = _queue_depth(self._crc_latency + 5)
+        # Registers in front of the CRC, one behind its rotation, the queue and the output.
+        self.latency = _front(self._lanes) + self._crc_latency + 3
+        self._queue_depth = _queue_depth(self.latency)
         super().__init__({"i": In(packet_signature(data_width)), "o": Out(packet_signature(data_width))})
 
     def elaborate(self, platform: object) -> Module:
@@ -120,19 +140,18 @@ class FcsInsert(wiring.Component):
             fire.eq(queue.room & (padding | rest[0] | self.i.valid)),
             queue.book.eq(fire),
         ]
-        beat = Signal(data.StructLayout({"first": 1, "last": 1, "empty": bits, "error": 1, "turn": 2}), reset_less=True)
-        beat_valid = Signal()
-        beat_rest = Signal(reset_less=True)
-        beat_ends = Signal(reset_less=True)
-        m.d.sync += beat_valid.eq(fire)
+        beat_layout = data.StructLayout(
+            {"first": 1, "last": 1, "empty": bits, "error": 1, "turn": 2, "rest": 1, "ends": 1}
+        )
+        beat = Signal(beat_layout, reset_less=True)
         with m.If(fire):
-            m.d.sync += beat_rest.eq(rest[0])
+            m.d.sync += beat.rest.eq(rest[0])
             with m.If(rest[0]):
                 # The CRC's state, the count and the mark stand, so the same FCS comes once more, turned on.
                 m.d.sync += [
                     rest.eq(rest[1:]),
                     beat.turn.eq(beat.turn + lanes),
-                    beat_ends.eq(~rest[1:].any()),
+                    beat.ends.eq(~rest[1:].any()),
                 ]
             with m.Else():
                 m.d.sync += [
@@ -143,29 +162,26 @@ class FcsInsert(wiring.Component):
                     beat.empty.eq(empty),
                     beat.error.eq(error),
                     beat.turn.eq(empty - lanes),
-                    beat_ends.eq(last & fits),
+                    beat.ends.eq(last & fits),
                 ]
-        # Empty lanes are zero, for the CRC and as padding. This is written so that it becomes the registers'
-        # synchronous reset, not a LUT a bit.
-        beat_data = Signal(data.ArrayLayout(8, lanes), reset_less=True)
+        # Empty lanes are zero, for the CRC and as padding.
         blank = _empty_lanes(lanes, self.i.payload.empty) | padding.replicate(lanes)
-        for lane in range(lanes):
-            m.d.sync += beat_data[lane].eq(self.i.payload.data.word_select(lane, 8))
-            with m.If(blank[lane]):
-                m.d.sync += beat_data[lane].eq(0)
+        beat_data = _blanked(m, self.i.payload.data, blank)
+        beat_valid = delay(m, fire, _front(lanes), reset_less=False)
+        beat = beat_layout(delay(m, beat.as_value(), _front(lanes) - 1))
 
         m.d.comb += [
             queue.write.eq(beat_valid),
             queue.write_entry.data.eq(beat_data),
             queue.write_entry.from_fcs.eq(
-                (_empty_lanes(lanes, beat.empty) | beat_rest.replicate(lanes)) & beat.last.replicate(lanes)
+                (_empty_lanes(lanes, beat.empty) | beat.rest.replicate(lanes)) & beat.last.replicate(lanes)
             ),
             # Behind the FCS; where that needs more beats, the same figure is right by wrapping around.
-            queue.write_entry.empty.eq(Mux(beat_ends, beat.empty - FCS_LENGTH, 0)),
-            queue.write_entry.last.eq(beat_ends),
-            queue.write_entry.error.eq(beat.error & beat_ends),
+            queue.write_entry.empty.eq(Mux(beat.ends, beat.empty - FCS_LENGTH, 0)),
+            queue.write_entry.last.eq(beat.ends),
+            queue.write_entry.error.eq(beat.error & beat.ends),
             queue.release.eq(delay(m, beat_valid, self._crc_latency + 1, reset_less=False)),
-            queue.release_note.eq(self._fcs(m, beat, beat_data, beat_valid & ~beat_rest)),
+            queue.release_note.eq(self._fcs(m, beat, beat_data, beat_valid & ~beat.rest)),
         ]
 
         o = self.o
@@ -292,9 +308,10 @@ class FcsCheck(wiring.Component):
         self._held = max(1, FCS_LENGTH // self._lanes)
         compare = -(-_COMPARE_DEPTH // levels)
         self._verdict = self._accumulator.latency + compare
-        # A register in front, the beats that may hold the FCS, the queue and the output.
-        self.latency = self._held + self._verdict + 3
-        self._queue_depth = _queue_depth(self._verdict + 4 + self._held)
+        # Registers in front, the beats that may hold the FCS, the queue and the output.
+        self._front = _front(self._lanes)
+        self.latency = self._front + self._held + self._verdict + 2
+        self._queue_depth = _queue_depth(self._front + self._held + self._verdict + 2)
         super().__init__({"i": In(packet_signature(data_width)), "o": Out(packet_signature(data_width))})
 
     def elaborate(self, platform: object) -> Module:
@@ -303,32 +320,23 @@ class FcsCheck(wiring.Component):
         bits = (lanes - 1).bit_length()
         entry_layout = data.StructLayout({"data": self._data_width, "empty": bits, "last": 1})
         m.submodules.queue = queue = ReleaseQueue(
-            # What is on its way when ``room`` falls: the beats held back, the input register, a beat just taken.
             entry_layout,
             unsigned(1),
             self._queue_depth,
-            reserve=self._held + 1,
+            # When ``room`` falls, the registers in front and the beats held back are still to come.
+            reserve=self._front + self._held,
         )
-        beat = Signal(data.StructLayout({"first": 1, "empty": bits, "last": 1, "error": 1}), reset_less=True)
-        beat_data = Signal(data.ArrayLayout(8, lanes), reset_less=True)
-        beat_valid = Signal()
-        first = Signal(init=1)
         i = self.i
-        m.d.comb += i.ready.eq(queue.room)
-        m.d.sync += [
-            beat_valid.eq(i.valid & i.ready),
-            beat.first.eq(first),
-            beat.last.eq(i.payload.last),
-            beat.empty.eq(i.payload.empty),
-            beat.error.eq(i.payload.error),
-        ]
-        with m.If(i.valid & i.ready):
+        first = Signal(init=1)
+        fire = Signal()
+        m.d.comb += [i.ready.eq(queue.room), fire.eq(i.valid & i.ready)]
+        with m.If(fire):
             m.d.sync += first.eq(i.payload.last)
-        blank = _empty_lanes(lanes, i.payload.empty)
-        for lane in range(lanes):
-            m.d.sync += beat_data[lane].eq(i.payload.data.word_select(lane, 8))
-            with m.If(blank[lane]):
-                m.d.sync += beat_data[lane].eq(0)
+        beat_layout = data.StructLayout({"first": 1, "empty": bits, "last": 1, "error": 1})
+        fields = Cat(first, i.payload.empty, i.payload.last, i.payload.error)
+        beat = beat_layout(delay(m, fields, self._front))
+        beat_valid = delay(m, fire, self._front, reset_less=False)
+        beat_data = _blanked(m, i.payload.data, _empty_lanes(lanes, i.payload.empty))
 
         # Beats are held back until it is known that they are not all FCS, and how much of them is.
         strip = self._strip_narrow if lanes <= FCS_LENGTH else self._strip_wide
@@ -360,7 +368,7 @@ class FcsCheck(wiring.Component):
         self, m: Module, beat: data.View, beat_data: Value, beat_valid: Value, queue: ReleaseQueue
     ) -> tuple[Value, Value]:
         """The FCS fills whole beats' worth of bytes: the beat that is that far ahead becomes the last one."""
-        held_data: Value = Value.cast(beat_data)
+        held_data = beat_data
         held = Signal(self._held)  # thermometer code of this frame's beats held
         with m.If(beat_valid):
             m.d.sync += held.eq(Mux(beat.last, 0, Cat(1, held)))

@@ -39,7 +39,7 @@ class ReleaseQueue(wiring.Component):
     valid : Out(1), read_entry : Out(entry), read_note : Out(note)
         The oldest entry.
     pop : In(1)
-        Take it out; only with ``valid``. Counted as free after two clocks.
+        Take it out; only with ``valid``. It is free in the next clock.
 
     Raises
     ------
@@ -102,8 +102,9 @@ class ReleaseQueue(wiring.Component):
         m.d.sync += popped.eq(self.pop)
         booked = self._level(m, "booked", self.book, popped)
         waiting = self._level(m, "waiting", self.release, popped)
+        most = self._depth - 1 - self._reserve  # entries booked, for there to be room
         m.d.comb += [
-            self.room.eq(~booked[self._depth - 1 - self._reserve]),
+            self.room.eq(Mux(popped, ~Cat(booked, 0)[most + 1], ~booked[most])),
             self.valid.eq(Mux(popped, waiting[1], waiting[0])),
         ]
         return m

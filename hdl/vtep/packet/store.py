@@ -32,8 +32,8 @@ def raw_layout(data_width: int) -> data.StructLayout:
 def command_layout(skip_range: int) -> data.StructLayout:
     """What to do with the oldest frame.
 
-    ``drop``: forget it. Otherwise read it, without its first ``skip`` beats. ``final``: afterwards go on to the next
-    frame; without it the next command reads the same frame again.
+    ``drop``: forget it, the rest that is still to be written too. Otherwise read it, without its first ``skip``
+    beats. ``final``: afterwards go on to the next frame; without it the next command reads the same frame again.
     """
     return data.StructLayout(
         {"drop": unsigned(1), "final": unsigned(1), "skip": unsigned((skip_range - 1).bit_length())}
@@ -198,6 +198,9 @@ class FrameStore(wiring.Component):
             m.d.sync += started.eq(~ending)
             with m.If(command.final):
                 m.d.sync += free_from.eq(address)
+        with m.If(self.commands.valid & command.drop & ~ends.o.valid):
+            # All that is there belongs to the frame, and its end may need the room.
+            m.d.sync += free_from.eq(head)
         with m.If(ends.o.ready):
             m.d.sync += [base.eq(ends.o.payload + 1), free_from.eq(ends.o.payload + 1)]
 

@@ -170,6 +170,13 @@ def test_a_frame_longer_than_the_store_is_read_while_it_is_written(rng, fast):
     assert bench.room_fell
 
 
+@pytest.mark.parametrize("fast", [False, True])
+def test_a_frame_longer_than_the_store_is_dropped_while_it_is_written(rng, fast):
+    dut = FrameStore(64, depth=8, frames=16, frame_margin=2, max_beats=0, fast=fast)
+    frames = [Frame(rng, 64, beats, skips) for beats, skips in ((50, None), (3, [0]), (9, None), (70, None), (1, [0]))]
+    simulate(dut, Bench(dut, rng, ready=0.7).of(frames))
+
+
 @pytest.mark.parametrize("delay", [0, 1, 2])
 @pytest.mark.parametrize("fast", [False, True])
 def test_room_keeps_a_writer_with_some_delay_from_overflowing(rng, delay, fast):

@@ -17,7 +17,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 class Simulations:
-    """Runs the tests of one module on one build together, when the first of them is asked for."""
+    """Runs all tests of one build in one simulation, when the first of them is asked for."""
 
     def __init__(self, session: pytest.Session) -> None:
         self.session = session
@@ -27,24 +27,25 @@ class Simulations:
         """Result of one cocotb test (a `vtep_sim.cocotb.build.Result`)."""
         from vtep_sim.cocotb.build import prepare, simulate
 
-        key = (build.name, module)
-        if name not in self.results.get(key, {}):
+        if (module, name) not in self.results.get(build.name, {}):
             config = self.session.config
-            wanted = [item.callspec.params for item in self.session.items if hasattr(item, "callspec")]
-            names = {
-                params["name"] for params in wanted if params.get("module") == module and params.get("build") is build
-            }
+            wanted = {(module, name)}
+            for item in self.session.items:
+                params = item.callspec.params if hasattr(item, "callspec") else {}
+                if params.get("build") is build:
+                    wanted.add((params["module"], params["name"]))
             folder = prepare(build.parameters, ROOT, name=build.name)
-            self.results[key] = simulate(
+            results = simulate(
                 build.parameters,
                 folder,
-                f"vtep_cases.{module}",
-                sorted(names | {name}),
+                [f"vtep_cases.{module}" for module in sorted({module for module, _ in wanted})],
+                sorted(name for _, name in wanted),
                 seed=config.option.seed,
                 python_path=[HERE],
                 environment={"VTEP_DEEP": "1"} if build.deep or config.option.full else {},
             )
-        return self.results[key][name]
+            self.results[build.name] = {key: results[key[1]] for key in wanted}
+        return self.results[build.name][module, name]
 
 
 @pytest.fixture(scope="session")

@@ -25,7 +25,7 @@ def cases(module: str) -> list:
             continue
         for case in CASES[f"vtep_cases.{module}"].values():
             if case.when(build.parameters) and (FULL or build.deep or not case.deep):
-                group = pytest.mark.xdist_group(f"{module}-{build.name}")
+                group = pytest.mark.xdist_group(f"system-{build.name}")
                 out.append(pytest.param(build, module, case.name, id=f"{case.name}-{build.name}", marks=group))
     return out
 

@@ -15,6 +15,6 @@ CASES = (
 @pytest.mark.parametrize("width", [8, 16, 64])
 def test_monitor(width, system_root, here):
     folder = prepare_monitor(system_root, width)
-    results = simulate(None, folder, "vtep_cases.monitor", CASES, seed=0, python_path=[here])
+    results = simulate(None, folder, ["vtep_cases.monitor"], CASES, seed=0, python_path=[here])
     for name, result in results.items():
         assert result.failure is None, f"{name}: {result.failure}"

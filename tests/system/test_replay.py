@@ -21,8 +21,9 @@ if REPLAY:
         results = simulate(
             build.parameters,
             folder,
-            "vtep_cases.replay",
+            ["vtep_cases.replay"],
             ["replay"],
+            tag="replay",
             seed=0,
             python_path=[here],
             environment=environment,

@@ -25,7 +25,16 @@ from vtep.control.tables import write_layout
 
 from ..harness.build import cached_verilog, find_verilator
 
-__all__ = ["Result", "parameters_from_json", "parameters_to_json", "prepare", "prepare_monitor", "simulate", "slug"]
+__all__ = [
+    "Result",
+    "core_verilog",
+    "parameters_from_json",
+    "parameters_to_json",
+    "prepare",
+    "prepare_monitor",
+    "simulate",
+    "slug",
+]
 
 HERE = Path(__file__).parent
 SOURCES = (HERE / "axis_monitor.v", HERE / "vtep_bench.v")
@@ -146,6 +155,11 @@ def _write_verilog(parameters: VtepParameters) -> str:
     return to_verilog(VtepAxi(parameters), "vtep")
 
 
+def core_verilog(parameters: VtepParameters) -> str:
+    """Verilog of the core, kept between calls."""
+    return cached_verilog(parameters, lambda: _write_verilog(parameters))
+
+
 def prepare(parameters: VtepParameters, root: Path, *, verilog: str | None = None, name: str | None = None) -> Path:
     """Build the simulator and return its folder.
 
@@ -169,7 +183,7 @@ def prepare(parameters: VtepParameters, root: Path, *, verilog: str | None = Non
     _environment()
     with _locked(folder):
         if verilog is None:
-            verilog = cached_verilog(parameters, lambda: _write_verilog(parameters))
+            verilog = core_verilog(parameters)
         values = {
             "W": parameters.data_width,
             "U": 1 + LENGTH_BITS if parameters.tenant_length else 1,
@@ -223,9 +237,10 @@ def _build(
 def simulate(
     parameters: VtepParameters | None,
     folder: Path,
-    module: str,
+    modules: Iterable[str],
     cases: Iterable[str],
     *,
+    tag: str = "results",
     seed: int,
     python_path: Iterable[Path] = (),
     environment: Mapping[str, str] = {},
@@ -238,14 +253,16 @@ def simulate(
         What the simulator was built with; None: it is the monitor's.
     folder : Path
         What `prepare` returned.
-    module : str
-        Python module with the cocotb tests.
+    modules : iterable of str
+        Python modules with the cocotb tests.
     cases : iterable of str
-        Names of the tests to run.
+        Names of the tests to run; no two modules may have one in common.
+    tag : str
+        Name of the files that the simulation leaves in ``folder``: results as XML, and a log.
     seed : int
         Base seed; each test makes its own of it and its name. The environment variable ``VTEP_SEED`` overrides it.
     python_path : iterable of Path
-        Folders to find ``module`` in.
+        Folders to find ``modules`` in.
     environment : mapping
         More environment variables for the tests.
 
@@ -256,11 +273,10 @@ def simulate(
     """
     cases = list(cases)
     folder = folder.absolute()
-    tag = module.rpartition(".")[2]
     results = folder / f"{tag}.xml"
     log = folder / f"{tag}.log"
     order = {
-        "module": module,
+        "modules": list(modules),
         "cases": cases,
         "folder": str(folder),
         "results": str(results),
@@ -275,9 +291,11 @@ def simulate(
         },
     }
     results.unlink(missing_ok=True)
+    request = folder / f"{tag}.json"
+    request.write_text(json.dumps(order))
     env = {k: v for k, v in os.environ.items() if not k.startswith(("PYTEST_", "COV_"))}
     done = subprocess.run(
-        [sys.executable, "-m", "vtep_sim.cocotb.simulate", json.dumps(order)],
+        [sys.executable, "-m", "vtep_sim.cocotb.simulate", str(request)],
         env=env | {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

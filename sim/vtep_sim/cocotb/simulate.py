@@ -1,4 +1,4 @@
-"""Runs one simulation: ``python -m vtep_sim.cocotb.simulate ORDER``, ORDER being JSON made by `build.simulate`.
+"""Runs one simulation: ``python -m vtep_sim.cocotb.simulate FILE``, the file being JSON that `build.simulate` made.
 
 A process of its own, since cocotb's runner speaks through environment variables and sys.exit.
 """
@@ -14,7 +14,7 @@ from .build import _environment, _Runner
 
 def main() -> None:
     """Run the simulation that the command line asks for."""
-    order = json.loads(sys.argv[1])
+    order = json.loads(Path(sys.argv[1]).read_text())
     _environment()
     sys.path[:0] = order["path"]
     # The runner lets the environment go before what it is told, so it is told there.
@@ -22,7 +22,7 @@ def main() -> None:
     folder = Path(order["folder"])
     names = "|".join(re.escape(case) for case in order["cases"])
     _Runner().test(
-        test_module=order["module"],
+        test_module=order["modules"],
         hdl_toplevel=order["top"],
         hdl_toplevel_lang="verilog",
         build_dir=folder / "sim",

@@ -91,7 +91,7 @@ async def truncation_at_every_byte_of_underlay_frames(dut, rng):
     await bench.finish()
 
 
-@case
+@case(deep=True)
 async def truncation_at_every_byte_with_lengths_that_fit(dut, rng):
     bench = await bench_of(dut, rng)
     frames = wholes(bench.parameters) if scale(0, 1) else wholes(bench.parameters)[:1]
@@ -100,7 +100,7 @@ async def truncation_at_every_byte_with_lengths_that_fit(dut, rng):
     await bench.finish()
 
 
-@case
+@case(deep=True)
 async def truncation_at_every_byte_of_tenant_frames(dut, rng):
     bench = await bench_of(dut, rng)
     bases = [INNER4, INNER6]
@@ -117,7 +117,7 @@ async def truncation_at_every_byte_of_tenant_frames(dut, rng):
     await bench.finish()
 
 
-@case
+@case(deep=True)
 async def ip_lengths_wrong_both_ways(dut, rng):
     bench = await bench_of(dut, rng)
     p = bench.parameters
@@ -139,7 +139,7 @@ async def ip_lengths_wrong_both_ways(dut, rng):
     await bench.finish()
 
 
-@case
+@case(deep=True)
 async def udp_lengths_wrong_both_ways(dut, rng):
     bench = await bench_of(dut, rng)
     p = bench.parameters
@@ -157,7 +157,7 @@ async def udp_lengths_wrong_both_ways(dut, rng):
     await bench.finish()
 
 
-@case
+@case(deep=True)
 async def ihl_and_version_every_value(dut, rng):
     bench = await bench_of(dut, rng)
     frames, tenant = [], []
@@ -173,7 +173,7 @@ async def ihl_and_version_every_value(dut, rng):
     await bench.finish()
 
 
-@case
+@case(deep=True)
 async def single_bits_flipped_in_every_header(dut, rng):
     """Each bit of the headers of each kind of frame, with the IPv4 checksum left wrong and made right."""
     from .generator import fix_ipv4_checksum
@@ -207,7 +207,7 @@ async def mutations_of_valid_frames(dut, rng):
     await bench.finish()
 
 
-@case
+@case(deep=True)
 async def garbage(dut, rng):
     """Bytes without any sense, some behind a destination address that lets them in."""
     p = parameters()

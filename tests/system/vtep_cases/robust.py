@@ -87,12 +87,12 @@ async def reset_at_every_clock_of_underlay_frames(dut, rng):
     await _reset_at_every_clock(dut, rng, "underlay")
 
 
-@case
+@case(deep=True)
 async def reset_at_every_clock_of_host_frames(dut, rng):
     await _reset_at_every_clock(dut, rng, "host")
 
 
-@case
+@case(deep=True)
 async def reset_with_every_output_blocked(dut, rng):
     p = parameters()
     bench = Bench(dut, p, rng.getrandbits(32))
@@ -114,7 +114,7 @@ async def reset_with_every_output_blocked(dut, rng):
     await bench.finish()
 
 
-@case
+@case(deep=True)
 async def reset_empties_the_tables(dut, rng):
     """Without a configuration no tenant frame finds a VNI, and no underlay frame is for us; the host passes."""
     p = parameters()
@@ -133,7 +133,7 @@ async def reset_empties_the_tables(dut, rng):
     await bench.finish()
 
 
-@case
+@case(deep=True)
 async def outputs_blocked_for_long_lose_nothing(dut, rng):
     """Inputs must wait when the queues are full; no frame is dropped for want of room."""
     p = parameters()
@@ -159,7 +159,7 @@ async def outputs_blocked_for_long_lose_nothing(dut, rng):
     await bench.finish()
 
 
-@case
+@case(deep=True)
 async def one_output_blocked_does_not_block_the_other_direction(dut, rng):
     """The tenant output stands still; encapsulation and host go on. And the other way round."""
     p = parameters()
@@ -261,7 +261,7 @@ async def broken_keep_makes_a_frame_bad(dut, rng):
     await bench.finish()
 
 
-@case
+@case(deep=True)
 async def endless_host_frame_does_not_hang_the_core(dut, rng):
     """A frame longer than every queue: whatever becomes of it, the frames behind it come out."""
     p = parameters()
@@ -310,7 +310,7 @@ async def configuration_rewritten_under_traffic_changes_nothing(dut, rng):
     await bench.finish()
 
 
-@case
+@case(deep=True)
 async def counters_read_under_traffic_only_rise(dut, rng):
     """Each value read while frames pass lies between those before and after, frames and bytes alike."""
     p = parameters()
@@ -338,7 +338,7 @@ async def counters_read_under_traffic_only_rise(dut, rng):
     await bench.finish()
 
 
-@case
+@case(deep=True)
 async def counter_port_answers_every_address_in_order(dut, rng):
     """Also those of no counter; and what it answers does not depend on the pace."""
     p = parameters()

@@ -126,6 +126,8 @@ class Bench:
             assert error == job.bad, f"job {number}"
             if job.result() is not None:
                 assert octets == job.result(), f"job {number}: {job}"
+            # A frame that ends early is not filled up beyond the beat after its end.
+            assert len(octets) < len(job.frame) + max(job.shift, 0) + 2 * self.width // 8
         while len(self.ended) < len(self.jobs):
             await ctx.tick()
         await ctx.tick().repeat(5)

@@ -49,7 +49,7 @@ POLL = 32
 def to_toml(config: Config) -> str:
     """The configuration as the TOML document that gives it."""
     lines = []
-    entries = [("[vtep]", config.vtep), *(("[[vni]]", v) for v in config.vnis)]
+    entries: list[tuple[str, Any]] = [("[vtep]", config.vtep), *(("[[vni]]", v) for v in config.vnis)]
     entries += [*(("[[tunnel]]", t) for t in config.tunnels), *(("[[fdb]]", f) for f in config.fdb)]
     for head, entry in entries:
         lines.append(head)

@@ -38,12 +38,13 @@ def ipv4(
     tos: int = 0,
     ttl: int = 64,
     word: int = 0x4000,
+    identification: int = 0,
     options: bytes = b"",
 ) -> bytes:
     """IPv4 packet with a right checksum; ``word`` holds flags and fragment offset."""
     ihl = 5 + len(options) // 4
     header = bytes([0x40 | ihl, tos]) + (4 * ihl + len(payload)).to_bytes(2, "big")
-    header += b"\0\0" + word.to_bytes(2, "big") + bytes([ttl, protocol, 0, 0])
+    header += identification.to_bytes(2, "big") + word.to_bytes(2, "big") + bytes([ttl, protocol, 0, 0])
     header += source.to_bytes(4, "big") + destination.to_bytes(4, "big") + options
     return header[:10] + (0xFFFF - ones_sum(header)).to_bytes(2, "big") + header[12:] + payload
 

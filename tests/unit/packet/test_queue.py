@@ -57,10 +57,10 @@ def test_latency_counts_from_the_last_beat(rng, beats):
         await receive_packets(ctx, dut.o, 1, rng=rng)
 
     simulate(dut, source, sink, background=[watch])
-    assert began[0] == 6
+    assert began[0] == 4
 
 
-@pytest.mark.parametrize("beats", [2, 3, 6])
+@pytest.mark.parametrize("beats", [1, 2, 3, 6])
 def test_no_bubble_from_a_slow_source_once_packets_wait(rng, beats):
     dut = PacketQueue(64, depth=64)
     sent = [rng.randbytes(8 * beats) for _ in range(8)]
@@ -141,5 +141,7 @@ def test_reset_forgets_what_is_inside(rng):
     simulate(ResetInserter(reset)(dut), bench)
 
 
-def test_refuses_widths():
+def test_refuses():
     assert_refused("data_width must be one of", PacketQueue, 24, depth=16)
+    assert_refused(r"depth must be .* 8 \.\. 16777216, not 4", PacketQueue, 64, depth=4)
+    assert_refused(r"depth must be a power of two within 8 \.\. 16777216, not 24", PacketQueue, 64, depth=24)

@@ -1,0 +1,77 @@
+import pytest
+
+from helpers.octets import ethernet, ipv4, udp, vxlan
+from helpers.packet_bench import simulate
+from vtep.config import Mode, VtepParameters
+from vtep.control.tables import Table, entry_layout, write_layout
+from vtep.vxlan.axi import VtepAxi
+
+INNER = ethernet(bytes(range(46)), 0x1234, destination=0x52540000000A, source=0x52540000000B)
+OUTER = ethernet(ipv4(udp(vxlan(INNER, 100))), 0x0800)
+
+
+@pytest.mark.parametrize("tenant_length", [False, True])
+@pytest.mark.parametrize("data_width", [8, 64, 512])
+def test_ports(data_width, tenant_length):
+    parameters = VtepParameters(data_width=data_width, tenant_length=tenant_length)
+    dut = VtepAxi(parameters)
+    dut._MustUse__silence = True  # only asked for its ports
+    expected = {"s_axis_config_tdata": write_layout(parameters).size, "s_axis_counter_tdata": 11, "idle": 1}
+    expected |= {"m_axis_counter_tdata": 64}
+    for port in ("s_axis_config", "s_axis_counter", "m_axis_counter"):
+        expected |= {f"{port}_tvalid": 1, f"{port}_tready": 1}
+    widths = {"tdata": data_width, "tkeep": data_width // 8, "tvalid": 1, "tready": 1, "tlast": 1, "tuser": 1}
+    for port in ("tenant", "underlay", "host"):
+        for side in ("s", "m"):
+            expected |= {f"{side}_axis_{port}_{name}": width for name, width in widths.items()}
+    if tenant_length:
+        expected["s_axis_tenant_tuser"] = 15
+    assert {name: getattr(dut, name).shape().width for name in dut.signature.members} == expected
+
+
+@pytest.mark.parametrize("mode", list(Mode), ids=lambda mode: mode.value)
+def test_a_frame_from_underlay_to_tenant(mode):
+    parameters = VtepParameters(decap_mode=mode, vnis=2, tunnels=2, fdb_entries=2, max_frame_length=1500)
+    dut = VtepAxi(parameters)
+
+    async def source(ctx):
+        layout = write_layout(parameters)
+        for table, values in (
+            (Table.VNI, {"used": 1, "vni": 100}),
+            (Table.SETTINGS, {"mac": 0x020000000001, "ipv4": 0x0A000001, "udp_port": 4789}),
+        ):
+            entry = entry_layout(table, parameters).const(values).as_value().value
+            word = layout.const({"table": table, "index": 0, "entry": entry}).as_value().value
+            ctx.set(dut.s_axis_config_tdata, word)
+            ctx.set(dut.s_axis_config_tvalid, 1)
+            await ctx.tick()
+        ctx.set(dut.s_axis_config_tvalid, 0)
+        await ctx.tick().repeat(3)
+        for start in range(0, len(OUTER), 8):
+            chunk = OUTER[start : start + 8]
+            ctx.set(dut.s_axis_underlay_tdata, int.from_bytes(chunk, "little"))
+            ctx.set(dut.s_axis_underlay_tkeep, (1 << len(chunk)) - 1)
+            ctx.set(dut.s_axis_underlay_tlast, start + 8 >= len(OUTER))
+            ctx.set(dut.s_axis_underlay_tvalid, 1)
+            await ctx.tick().until(dut.s_axis_underlay_tready)
+        ctx.set(dut.s_axis_underlay_tvalid, 0)
+
+    async def sink(ctx):
+        ctx.set(dut.m_axis_tenant_tready, 1)
+        received, last = b"", 0
+        while not last:
+            data, keep, last, user = (
+                await ctx.tick()
+                .sample(
+                    dut.m_axis_tenant_tdata, dut.m_axis_tenant_tkeep, dut.m_axis_tenant_tlast, dut.m_axis_tenant_tuser
+                )
+                .until(dut.m_axis_tenant_tvalid)
+            )
+            received += data.to_bytes(8, "little")[: keep.bit_count()]
+            assert keep & (keep + 1) == 0
+        assert received == INNER
+        assert not user
+        await ctx.tick().repeat(10)
+        assert ctx.get(dut.idle)
+
+    simulate(dut, source, sink)

@@ -1,0 +1,198 @@
+import pytest
+from amaranth.hdl import Cat, Module, ResetInserter, Signal
+
+from helpers.octets import ethernet, ipv4, ipv6, ones_sum, tag, udp, vxlan, write_entry
+from helpers.packet_bench import simulate
+from vtep.config import VtepParameters
+from vtep.control.tables import DfMode, EcnMode, Table
+from vtep.vxlan.outer_header import OuterHeader, header_layout, overhead, prefix
+
+PARAMETERS = VtepParameters(tunnels=4, vnis=4)
+OWN4, OWN6, MAC = 0x0A000001, 0xFD << 120 | 1, 0x020000000001
+SETTINGS = {
+    "mac": MAC,
+    "ipv4": OWN4,
+    "ipv6": OWN6,
+    "ipv6_used": 1,
+    "underlay_mtu": 1500,
+    "source_port_base": 49152,
+    "source_port_bits": 14,
+}
+TUNNEL = {"used": 1, "remote": 0x0A000002, "remote_mac": 0x020000000002, "ttl": 9, "dscp": 5, "udp_port": 4789}
+
+
+async def send(ctx, dut, copy):
+    """One copy; its header, ``latency`` clocks later."""
+    ctx.set(dut.copy, copy)
+    ctx.set(dut.strobe, 1)
+    await ctx.tick()
+    ctx.set(dut.strobe, 0)
+    for _ in range(dut.latency - 1):
+        assert not ctx.get(dut.ready)
+        await ctx.tick()
+    assert ctx.get(dut.ready)
+    return ctx.get(dut.header)
+
+
+def copy_of(frame, *, strip=False, **fields):
+    """The copy of a tenant frame, with its first tag removed if ``strip``."""
+    copy = {
+        "length": len(frame),
+        "payload": ones_sum(frame),
+        "macs": int.from_bytes(frame[:12], "big"),
+        "vni": 0x123456,
+    }
+    copy |= {"hash": 0x89ABCDEF, "final": 1, "strip": int(strip)}
+    if strip:
+        copy["tci"] = int.from_bytes(frame[14:16], "big")
+    return copy | fields
+
+
+@pytest.mark.parametrize("is6", [False, True])
+@pytest.mark.parametrize("strip", [False, True])
+@pytest.mark.parametrize("vlan", [0, 77])
+def test_headers_byte_by_byte(rng, is6, strip, vlan):
+    """The fields, put in order by `prefix`, are the frame that is put together by hand, UDP checksum and all."""
+    m = Module()
+    m.submodules.dut = dut = OuterHeader(PARAMETERS)
+    kept = Signal(header_layout(PARAMETERS))
+    formats = prefix(dut.config.settings, kept, PARAMETERS)
+    octets = Signal(8 * len(formats[is6, vlan != 0]))
+    m.d.comb += octets.eq(Cat(*formats[is6, vlan != 0]))
+    inner = ethernet(rng.randbytes(rng.randint(46, 99)), 0x0800, destination=rng.getrandbits(48))
+    remote = 0xFD << 120 | 0x22 if is6 else 0x0A000002
+
+    async def bench(ctx):
+        ctx.set(dut.config.settings, SETTINGS)
+        tunnel = TUNNEL | {"remote": remote, "remote_is_ipv6": int(is6), "vlan": vlan, "udp_checksum": 1}
+        await write_entry(ctx, dut.config, PARAMETERS, Table.TUNNEL, 2, tunnel)
+        tenant = tag(inner, 0x6123) if strip else inner
+        header = await send(ctx, dut, copy_of(tenant, strip=strip, tunnel=2, vni_index=3, tos=0x41))
+        assert (header.too_big, header.forget, header.final) == (0, 0, 1)
+        assert (header.vni_index, header.tunnel) == (3, 2)
+        assert header.inner_length == len(inner)
+        assert header.before_last == overhead(ipv6=is6, tagged=vlan != 0) + len(inner) - 1
+        ctx.set(kept.as_value(), ctx.get(dut.header.as_value()))
+
+        source_port = 49152 + (0x89ABCDEF & 0x3FFF)
+        datagram = udp(vxlan(inner, 0x123456), source=source_port)
+        width = 16 if is6 else 4
+        pseudo = (OWN6 if is6 else OWN4).to_bytes(width, "big") + remote.to_bytes(width, "big")
+        pseudo += bytes([0, 17]) + len(datagram).to_bytes(2, "big")
+        checksum = 0xFFFF - ones_sum(pseudo + datagram) or 0xFFFF
+        datagram = udp(vxlan(inner, 0x123456), source=source_port, checksum=checksum)
+        tos = 5 << 2 | 1
+        if is6:
+            packet = ipv6(datagram, source=OWN6, destination=remote, traffic_class=tos, hop_limit=9, flow_label=0xBCDEF)
+        else:
+            packet = ipv4(datagram, source=OWN4, destination=remote, tos=tos, ttl=9)
+        frame = ethernet(packet, 0x86DD if is6 else 0x0800, destination=0x020000000002, source=MAC)
+        frame = tag(frame, vlan) if vlan else frame
+        made = ctx.get(octets).to_bytes(len(octets) // 8, "little")
+        assert made.hex() == frame[: len(made)].hex()
+        assert len(made) == overhead(ipv6=is6, tagged=vlan != 0) + 12
+
+    simulate(m, bench)
+
+
+@pytest.mark.parametrize(
+    ("tunnel", "copy", "expected"),
+    [
+        ({}, {"tos": 0xB8 | 3, "ttl": 33}, {"tos": 5 << 2 | 3, "ttl": 9}),
+        ({"dscp_inherit": 1, "ttl_inherit": 1}, {"tos": 0xB8 | 2, "ttl": 33}, {"tos": 0xB8 | 2, "ttl": 33}),
+        ({"ecn": EcnMode.ZERO}, {"tos": 3}, {"tos": 5 << 2}),
+        ({"ecn": EcnMode.LINUX}, {"tos": 3}, {"tos": 5 << 2 | 2}),
+        ({"ecn": EcnMode.LINUX}, {"tos": 1}, {"tos": 5 << 2 | 1}),
+        ({"df": DfMode.SET}, {"df": 0}, {"df": 1}),
+        ({"df": DfMode.UNSET}, {"df": 1}, {"df": 0}),
+        ({"df": DfMode.INHERIT}, {"df": 1}, {"df": 1}),
+        ({"df": DfMode.INHERIT}, {"df": 0}, {"df": 0}),
+        ({"udp_port": 8472}, {}, {"destination_port": 8472, "udp_checksum": 0}),
+        ({}, {"length": 1500 - 36}, {"too_big": 0}),
+        ({}, {"length": 1500 - 35}, {"too_big": 1}),
+        ({}, {"length": 1500 - 35 + 3, "strip": 1}, {"too_big": 0}),
+        ({"remote_is_ipv6": 1}, {"length": 1500 - 56}, {"too_big": 0}),
+        ({"remote_is_ipv6": 1}, {"length": 1500 - 55}, {"too_big": 1}),
+        ({}, {"length": 9000, "forget": 1, "final": 0}, {"too_big": 0, "forget": 1, "final": 0}),
+    ],
+)
+def test_modes(tunnel, copy, expected):
+    dut = OuterHeader(PARAMETERS)
+
+    async def bench(ctx):
+        ctx.set(dut.config.settings, SETTINGS)
+        await write_entry(ctx, dut.config, PARAMETERS, Table.TUNNEL, 1, TUNNEL | tunnel)
+        header = await send(ctx, dut, {"length": 60, "tunnel": 1, "final": 1} | copy)
+        assert {name: header[name] for name in expected} == expected
+
+    simulate(dut, bench)
+
+
+@pytest.mark.parametrize(("bits", "port"), [(0, 50000), (4, 50000 + 0xF), (16, (50000 + 0xCDEF) % 65536)])
+def test_source_port(bits, port):
+    dut = OuterHeader(PARAMETERS)
+
+    async def bench(ctx):
+        ctx.set(dut.config.settings, SETTINGS | {"source_port_base": 50000, "source_port_bits": bits})
+        header = await send(ctx, dut, {"length": 60, "hash": 0x89ABCDEF})
+        assert header.source_port == port
+        assert header.flow_label == 0xBCDEF
+
+    simulate(dut, bench)
+
+
+def test_identifications_rise_for_each_tunnel_alone(rng):
+    """A copy a clock: only those that may be fragmented and leave count. Reset begins anew."""
+    dut = OuterHeader(PARAMETERS)
+    reset = Signal()
+    kinds = [
+        {"df": DfMode.UNSET},
+        {"df": DfMode.SET},
+        {"df": DfMode.INHERIT},
+        {"df": DfMode.UNSET, "remote_is_ipv6": 1},
+    ]
+
+    async def bench(ctx):
+        ctx.set(dut.config.settings, SETTINGS)
+        for number, kind in enumerate(kinds):
+            await write_entry(ctx, dut.config, PARAMETERS, Table.TUNNEL, number, TUNNEL | kind)
+        for _ in range(2):
+            counters = [0] * 4
+            expected = []
+            for clock in range(120 + dut.latency):
+                tunnel, df = rng.choice((0, 0, 2, 1, 3)), rng.getrandbits(1)
+                length, forget = rng.choice((60, 60, 60, 9000)), rng.random() < 0.2
+                copy = {"tunnel": tunnel, "df": df, "length": length, "forget": forget, "final": 1}
+                strobe = clock < 120 and rng.random() < 0.8
+                ctx.set(dut.copy, copy)
+                ctx.set(dut.strobe, strobe)
+                counted = tunnel == 0 or (tunnel == 2 and not df)
+                leaves = length == 60 and not forget
+                expected.append((strobe, leaves, counters[tunnel] if counted else 0))
+                counters[tunnel] += strobe and counted and leaves
+                if clock >= dut.latency:
+                    strobed, left, identification = expected[clock - dut.latency]
+                    assert ctx.get(dut.ready) == strobed
+                    if strobed and left:
+                        assert ctx.get(dut.header.identification) == identification
+                await ctx.tick()
+            assert counters[0] > 10
+            ctx.set(reset, 1)
+            await ctx.tick()
+            ctx.set(reset, 0)
+
+    simulate(ResetInserter(reset)(dut), bench)
+
+
+def test_overhead():
+    # RFC 7348: 50 bytes over IPv4, 70 over IPv6; a tag takes 4.
+    assert [overhead(ipv6=v6, tagged=tagged) for v6 in (False, True) for tagged in (False, True)] == [50, 54, 70, 74]
+
+
+def test_without_ipv6_there_are_two_formats():
+    parameters = VtepParameters(ipv6=False)
+    header = Signal(header_layout(parameters))
+    assert header.remote.shape().width == 32
+    dut = OuterHeader(parameters)
+    dut._MustUse__silence = True  # only asked for its ports
+    assert set(prefix(dut.config.settings, header, parameters)) == {(False, False), (False, True)}

@@ -142,7 +142,12 @@ class Encapsulator(wiring.Component):
         m.d.comb += [
             head_queue.i.valid.eq(head),
             # What the end of a frame tells comes from the other queue; in cut-through such a frame leaves, marked.
-            token.forget.eq((pipe.at(end.length, final) < ETHERNET.length) | ~found.found | ~target.found),
+            token.forget.eq(
+                (pipe.at(end.length, final) < ETHERNET.length)
+                | (pipe.at(length, final) > parameters.max_frame_length)
+                | ~found.found
+                | ~target.found
+            ),
             token.vni_index.eq(found.index),
             token.vni.eq(found.vni),
             token.strip.eq(found.strip),

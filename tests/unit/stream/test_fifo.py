@@ -88,7 +88,7 @@ def test_room_keeps_a_pipeline_from_overflowing(rng, depth, register_output, mar
         launched = 0
         for clock in range(1500):
             assert ctx.get(dut.room) == (ctx.get(dut.level) + margin < depth)
-            eager = 1.0 if clock % 300 < 150 else 0.5
+            eager = 1.0 if clock % 450 < 300 else 0.5
             token = None
             if ctx.get(dut.room) and rng.random() < eager:
                 token = launched % 256
@@ -97,7 +97,8 @@ def test_room_keeps_a_pipeline_from_overflowing(rng, depth, register_output, mar
             arriving = pipeline.popleft()
             ctx.set(dut.i.valid, arriving is not None)
             ctx.set(dut.i.payload, arriving or 0)
-            ctx.set(dut.o.ready, rng.random() < (0.2 if clock % 200 < 100 else 0.9))
+            # Stalled long enough to fill the queue, then slow, then fast.
+            ctx.set(dut.o.ready, rng.random() < (0.0, 0.2, 0.9)[clock // 50 % 3])
             _, _, written, ready, valid, taken, payload = await ctx.tick().sample(
                 dut.i.valid, dut.i.ready, dut.o.valid, dut.o.ready, dut.o.payload
             )

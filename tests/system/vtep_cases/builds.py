@@ -28,7 +28,7 @@ def _plain(width: int) -> Build:
 
 def _cut_through(width: int) -> Build:
     parameters = VtepParameters(data_width=width, encap_mode=CT, decap_mode=CT, tenant_length=True, udp_checksum=False)
-    return Build(f"w{width}-ct", parameters, brief=width in DEEP_WIDTHS)
+    return Build(f"w{width}-ct", parameters, deep=width == 64, brief=width in DEEP_WIDTHS)
 
 
 ALL = (

@@ -32,13 +32,11 @@ def load(spec: str, parameters: list[str]) -> wiring.Component:
         raise typer.BadParameter(f"no component {spec!r} (wanted module:Class): {error}") from error
     arguments = {}
     for parameter in parameters:
-        key, equals, value = parameter.partition("=")
+        key, _, value = parameter.partition("=")
         try:
             arguments[key] = ast.literal_eval(value)
         except (SyntaxError, ValueError) as error:
             raise typer.BadParameter(f"{parameter!r} is not name=value with a Python literal") from error
-        if not equals:
-            raise typer.BadParameter(f"{parameter!r} is not name=value")
     try:
         return factory(**arguments)
     except (TypeError, ValueError) as error:

@@ -115,6 +115,12 @@ def _critical_path(report: dict[str, Any], clock: str) -> tuple[str, str, int, f
     raise ToolError("nextpnr's report has no critical path within the clock domain")
 
 
+def read_report(seed: int, report: dict[str, Any]) -> Ecp5Run:
+    """Clock rate and critical path of the block from nextpnr's report."""
+    clock = _clock(report)
+    return Ecp5Run(seed, report["fmax"][clock]["achieved"], *_critical_path(report, clock))
+
+
 def measure_ecp5(
     component: wiring.Component,
     folder: Path,
@@ -173,8 +179,7 @@ def measure_ecp5(
         )  # fmt: skip
         used = {name: int(count) for name, count in _LUTS.findall(log)}
         report = json.loads((folder / f"ecp5.{seed}.json").read_text())
-        clock = _clock(report)
-        runs.append(Ecp5Run(seed, report["fmax"][clock]["achieved"], *_critical_path(report, clock)))
+        runs.append(read_report(seed, report))
     utilization = {kind: entry["used"] for kind, entry in report["utilization"].items()}
     return Ecp5Measurement(
         lut4=used["Total LUT4s"],

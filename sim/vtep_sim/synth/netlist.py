@@ -114,6 +114,7 @@ class Netlist:
     def _longest_to_each(self) -> dict[str, tuple["_Weight", str | None]]:
         """For each cell of logic the heaviest path that ends in it, and the cell in front of it there."""
         best: dict[str, tuple[_Weight, str | None]] = {}
+        entered: set[str] = set()
         for root in self._reads:
             stack = [(root, False)]
             while stack:
@@ -122,10 +123,11 @@ class Netlist:
                     continue
                 sources = {self._driver[bit] for bit in self._reads[name] if bit in self._driver}
                 if not returning:
+                    if name in entered:
+                        raise ValueError(f"combinational loop through {name}")
+                    entered.add(name)
                     stack.append((name, True))
                     stack += [(source, False) for source in sources if source not in best]
-                elif sources - best.keys():
-                    raise ValueError(f"combinational loop through {name}")
                 else:
                     previous = max(sources, key=lambda source: best[source][0], default=None)
                     base = best[previous][0] if previous is not None else (0, 0, 0)

@@ -68,6 +68,20 @@ def _blanked(m: Module, value: Value, blank: Value) -> Signal:
     return result
 
 
+def _advance(m: Module, o: wiring.PureInterface, queue: ReleaseQueue) -> Value:
+    """Move the queue's head to the output register ``o``; returns that register's enable for the payload.
+
+    The payload's enable has hundreds of loads, and the logic in front of it has to stand in their middle. So it has
+    a copy of ``valid`` of its own, the inverted one, which synthesis does not merge with the other.
+    """
+    advance = Signal()
+    free = Signal(init=1)
+    m.d.comb += [advance.eq(~o.valid | o.ready), queue.pop.eq(advance & queue.valid)]
+    with m.If(advance):
+        m.d.sync += [o.valid.eq(queue.valid), free.eq(~queue.valid)]
+    return free | o.ready
+
+
 class FcsInsert(wiring.Component):
     """Append the FCS to every frame.
 
@@ -185,12 +199,9 @@ class FcsInsert(wiring.Component):
         ]
 
         o = self.o
-        advance = Signal()
-        m.d.comb += [advance.eq(~o.valid | o.ready), queue.pop.eq(advance & queue.valid)]
-        with m.If(advance):
+        with m.If(_advance(m, o, queue)):
             entry = queue.read_entry
             m.d.sync += [
-                o.valid.eq(queue.valid),
                 o.payload.empty.eq(entry.empty),
                 o.payload.last.eq(entry.last),
                 o.payload.error.eq(entry.error),
@@ -352,11 +363,8 @@ class FcsCheck(wiring.Component):
         ]
 
         o = self.o
-        advance = Signal()
-        m.d.comb += [advance.eq(~o.valid | o.ready), queue.pop.eq(advance & queue.valid)]
-        with m.If(advance):
+        with m.If(_advance(m, o, queue)):
             m.d.sync += [
-                o.valid.eq(queue.valid),
                 o.payload.data.eq(queue.read_entry.data),
                 o.payload.empty.eq(queue.read_entry.empty),
                 o.payload.last.eq(queue.read_entry.last),

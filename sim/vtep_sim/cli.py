@@ -1,6 +1,7 @@
 """The command `vtep-sim`."""
 
 import ast
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -8,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from vtep.config import Mode
+from vtep.config import DATA_WIDTHS, Mode
 from vtep_host.config import ConfigError
 
 from .captures import CaptureError
@@ -16,6 +17,7 @@ from .console import console, message, print_report, progress_of
 from .demo import run_demo
 from .harness import BuildError, SimulationError
 from .runner import RunOptions, UsageError, make_parameters, run_captures
+from .synth.cli import synth
 
 __all__ = ["app", "main"]
 
@@ -132,6 +134,53 @@ def demo(
     done.show()
     if done.differences:
         raise typer.Exit(DIFFERENT)
+
+
+@app.command(epilog=EXIT_CODES)
+def bench(
+    folder: Annotated[Path, typer.Option(help="Where tables, figures and plot go.")] = Path("build/bench"),
+    only: Annotated[
+        list[str] | None,
+        typer.Option(help="Measure this part only (repeatable): bubbles, latency, speed, area.", show_default=False),
+    ] = None,
+    data_width: Annotated[
+        list[int] | None,
+        typer.Option(help="Of bubbles and latency, repeatable; all seven by default.", show_default=False),
+    ] = None,
+    mode: Annotated[
+        list[Mode] | None,
+        typer.Option(help="Of bubbles and latency, repeatable; both by default.", show_default=False),
+    ] = None,
+) -> None:
+    """Measure rate, latency, simulation speed, area and clock; parts measured before stay in the tables."""
+    # Scapy, the synthesis flow and the cocotb bench are not what `run` should wait for.
+    from .bench.results import PARTS
+    from .bench.run import run_bench
+    from .synth import ToolError
+
+    with _refusals(), progress_of("measuring", "measurements") as progress:
+        unknown = [part for part in only or () if part not in PARTS]
+        if unknown:
+            raise UsageError(f"--only {unknown[0]}: there are {', '.join(PARTS)}")
+        for width in data_width or ():
+            make_parameters(width, Mode.STORE_AND_FORWARD, Mode.STORE_AND_FORWARD)
+        try:
+            lines = run_bench(
+                folder,
+                only or PARTS,
+                data_width or DATA_WIDTHS,
+                mode or list(Mode),
+                command=" ".join(["vtep-sim", *sys.argv[1:]]),
+                message=message,
+                progress=progress,
+            )
+        except (ToolError, ImportError, RuntimeError) as error:
+            message(f"error: {error}")
+            raise typer.Exit(BROKEN) from None
+    console().print("\n".join([*lines, f"tables and plot: {folder}/bench.md, {folder}/bench.svg"]), markup=False)
+
+
+app.command()(synth)
 
 
 @contextmanager

@@ -102,7 +102,7 @@ def _totals(frames: int, size: int, first: int, last: int, clock_mhz: float) -> 
 def tool_versions() -> dict[str, str]:
     """Name the versions of what a figure depends on."""
     packages: Sequence[str] = ("openvtep", "amaranth", "pyosys")
-    versions = {"python": platform.python_version(), "verilator": find_verilator().version}
+    versions = {"python": platform.python_version(), "verilator": find_verilator().version.removeprefix("Verilator ")}
     for package in packages:
         try:
             versions[package] = metadata.version(package)

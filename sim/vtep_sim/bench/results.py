@@ -1,0 +1,220 @@
+"""Results of the bench: one JSON file a part, and from all that are there the tables and the plot.
+
+So a part can be measured anew, or at another time than the rest; each says when and with what it was measured.
+"""
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from ..report import tool_versions
+from .bubbles import MIX
+
+__all__ = ["PARTS", "load_parts", "markdown", "save_part", "summary"]
+
+PARTS = ("bubbles", "latency", "speed", "area")
+
+Rows = Sequence[dict[str, Any]]
+
+LATENCY_BARS = {64: 16, 512: 12}
+"""Most clocks of cut-through decapsulation, IPv4, untagged."""
+
+SPEED_BAR = 50
+"""Least frames per second of the harness, in those of the cocotb bench."""
+
+
+def save_part(folder: Path, part: str, entries: Iterable[Any], command: str) -> None:
+    """Write ``part`` (one of `PARTS`) with the date, the tools and the command that measured it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    content = {
+        "part": part,
+        "date": datetime.now(UTC).date().isoformat(),
+        "command": command,
+        "tools": tool_versions(),
+        "entries": [asdict(entry) | _derived(entry) for entry in entries],
+    }
+    (folder / f"{part}.json").write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+
+
+def _derived(entry: Any) -> dict[str, float]:
+    names = ("ratio", "idle_clocks_per_frame", "frames_per_second", "clocks_per_second")
+    return {name: getattr(entry, name) for name in names if hasattr(entry, name)}
+
+
+def load_parts(folder: Path) -> dict[str, dict[str, Any]]:
+    """Read the parts that are there."""
+    found = {}
+    for part in PARTS:
+        path = folder / f"{part}.json"
+        if path.exists():
+            found[part] = json.loads(path.read_text(encoding="utf-8"))
+    return found
+
+
+def _table(headings: Sequence[str], rows: Iterable[Sequence[object]]) -> list[str]:
+    lines = [headings, ["---"] * len(headings), *rows]
+    return ["| " + " | ".join(str(cell) for cell in line) + " |" for line in lines] + [""]
+
+
+def _values(rows: Rows, name: str) -> list[Any]:
+    """Values of a field in the order of their first appearance."""
+    return list(dict.fromkeys(row[name] for row in rows))
+
+
+def _select(rows: Rows, **fields: object) -> list[dict[str, Any]]:
+    return [row for row in rows if all(row[name] == value for name, value in fields.items())]
+
+
+def _length(inner_length: int) -> str:
+    return "all but 9014, mixed" if inner_length == MIX else str(inner_length)
+
+
+def _bubbles(rows: Rows) -> list[str]:
+    lines = [
+        "Beats / clocks while both directions are saturated at once: of encapsulation the beats that leave, of",
+        "decapsulation those taken. 1.000 is a beat in every clock of the window.",
+        "",
+    ]
+    for mode in _values(rows, "mode"):
+        for underlay in _values(_select(rows, mode=mode), "underlay"):
+            chosen = _select(rows, mode=mode, underlay=underlay)
+            widths = _values(chosen, "data_width")
+            lines += [f"### {mode}, {underlay} underlay", ""]
+            heads = [f"{width} bits {way}" for width in widths for way in ("encap", "decap")]
+            body = []
+            for length in _values(chosen, "inner_length"):
+                cells = [
+                    f"{row['ratio']:.3f}"
+                    for width in widths
+                    for way in ("encap", "decap")
+                    for row in _select(chosen, inner_length=length, data_width=width, direction=way)
+                ]
+                body.append([_length(length), *cells])
+            lines += _table(["inner frame", *heads], body)
+    least = min(row["ratio"] for row in rows)
+    most = max(row["idle_clocks_per_frame"] for row in rows)
+    lines.append(f"Least ratio: {least:.4f}. Most clocks without a beat per frame: {most:.3f}.")
+    others = "For comparison: verilog-ethernet's UDP/IP transmit chain 1, its receive chain 2, LiteEth's 12 or more."
+    return [*lines, others, ""]
+
+
+def _latency(rows: Rows) -> list[str]:
+    lengths = _values(rows, "inner_length")
+    body = []
+    for direction in ("encap", "decap"):
+        for mode in _values(rows, "mode"):
+            chosen = _select(rows, direction=direction, mode=mode)
+            for width in _values(chosen, "data_width"):
+                cells = [_span(row) for row in _select(chosen, data_width=width)]
+                bar = LATENCY_BARS.get(width) if (direction, mode) == ("decap", "cut-through") else None
+                body.append([direction, mode, width, *cells, f"{bar} or fewer" if bar else ""])
+    heads = ["direction", "mode", "bits", *(f"inner {length}" for length in lengths), "bar"]
+    intro = "Clocks from a frame's first beat in to its first beat out, the core idle before; IPv4 underlay, untagged."
+    return [intro, "", *_table(heads, body)]
+
+
+def _span(row: dict[str, Any]) -> str:
+    return str(row["least"]) if row["least"] == row["most"] else f"{row['least']} to {row['most']}"
+
+
+def _times_faster(rows: Rows, row: dict[str, Any]) -> float:
+    harness = _select(rows, data_width=row["data_width"], simulator="harness")[0]
+    return float(harness["frames_per_second"] / row["frames_per_second"])
+
+
+def _speed(rows: Rows) -> list[str]:
+    body = []
+    for row in rows:
+        times = "" if row["simulator"] == "harness" else f"{_times_faster(rows, row):.0f}"
+        rates = (f"{row['frames_per_second']:.0f}", f"{row['clocks_per_second']:.0f}")
+        body.append([row["data_width"], row["simulator"], *rates, times])
+    heads = ["bits", "simulator", "frames/s", "clocks/s", f"harness is faster by (bar: {SPEED_BAR})"]
+    intro = "The same frames (60, 128, 512 and 1514 bytes inner, both ways at once), processor time of one thread."
+    return [intro, "", *_table(heads, body)]
+
+
+def _verdict(reached: bool) -> str:
+    return "reached" if reached else "missed"
+
+
+def _area(rows: Rows) -> list[str]:
+    body = []
+    for row in rows:
+        device = "LFE5UM5G-85F speed 8" if row["device"] == "ecp5" else "UltraScale+ (synthesis)"
+        rate = f"{row['mhz']:.0f} MHz ({', '.join(f'{run:.0f}' for run in row['runs'])})" if row["mhz"] else ""
+        verdict = f"{row['bars']}: {_verdict(row['reached'])}"
+        body.append([row["block"], device, row["luts"], row["flip_flops"], row["rams"], rate, row["levels"], verdict])
+    heads = ["block", "device", "LUT", "FF", "RAM", "median of 3 seeds", "LUTs on the longest path", "bar"]
+    intro = "Every port behind a flip-flop, so that paths are register to register; those flip-flops are not counted."
+    paths = [f"- {row['block']}, {row['device']}: {row['path']}" for row in rows]
+    return [intro, "", *_table(heads, body), *paths, ""]
+
+
+TITLES = {
+    "bubbles": ("Bubbles", _bubbles),
+    "latency": ("Latency", _latency),
+    "speed": ("Simulation speed", _speed),
+    "area": ("Area and clock", _area),
+}
+
+
+def markdown(parts: dict[str, dict[str, Any]]) -> str:
+    """Write the tables of all parts."""
+    lines = ["# Measurements", ""]
+    for part, content in parts.items():
+        title, write = TITLES[part]
+        tools = ", ".join(f"{name} {version}" for name, version in content["tools"].items())
+        lines += [f"## {title}", "", f"Measured {content['date']} with `{content['command']}` ({tools}).", ""]
+        lines += write(content["entries"])
+    return "\n".join(lines)
+
+
+def _short_bubbles(rows: Rows) -> list[str]:
+    short = [row for row in rows if row["beats"] != row["clocks"]]
+    return [f"bubbles: {len(rows) - len(short)} of {len(rows)} measurements at exactly 1 beat a clock"] + [
+        f"  {row['data_width']} bits, {row['mode']}, {row['underlay']}, inner {_length(row['inner_length'])}, "
+        f"{row['direction']}: {row['ratio']:.4f}"
+        for row in short
+    ]
+
+
+def _short_latency(rows: Rows) -> list[str]:
+    lines = []
+    for row in _select(rows, direction="decap", mode="cut-through", inner_length=min(_values(rows, "inner_length"))):
+        bar = LATENCY_BARS.get(row["data_width"])
+        if bar:
+            lines.append(
+                f"latency: cut-through decapsulation, {row['data_width']} bits: {_span(row)} clocks, "
+                f"bar {bar}: {_verdict(row['most'] <= bar)}"
+            )
+    return lines
+
+
+def _short_speed(rows: Rows) -> list[str]:
+    lines = []
+    for row in rows:
+        if row["simulator"] != "harness":
+            times = _times_faster(rows, row)
+            verdict = _verdict(times >= SPEED_BAR)
+            lines.append(f"speed: {times:.0f} times {row['simulator']}, bar {SPEED_BAR}: {verdict}")
+    return lines
+
+
+def _short_area(rows: Rows) -> list[str]:
+    lines = []
+    for row in rows:
+        rate = f"{row['mhz']:.0f} MHz" if row["mhz"] else f"{row['levels']} LUT levels"
+        verdict = f"{row['bars']}: {_verdict(row['reached'])}"
+        lines.append(f"area: {row['block']}, {row['device']}: {row['luts']} LUT, {rate}; {verdict}")
+    return lines
+
+
+SHORT = {"bubbles": _short_bubbles, "latency": _short_latency, "speed": _short_speed, "area": _short_area}
+
+
+def summary(parts: dict[str, dict[str, Any]]) -> list[str]:
+    """Say what reached its bar and what did not, a line each."""
+    return [line for part, content in parts.items() for line in SHORT[part](content["entries"])]

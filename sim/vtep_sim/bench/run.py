@@ -1,0 +1,104 @@
+"""Runs the measurements and writes what they gave."""
+
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from vtep.config import Mode
+
+from ..harness import Simulator
+from ..runner import make_parameters
+from .area import measure_area
+from .bubbles import MIX, Rate, measure_bubbles
+from .latency import Latency, measure_latency
+from .plot import plot
+from .results import load_parts, markdown, save_part, summary
+from .speed import measure_cocotb, measure_harness
+from .traffic import INNER_LENGTHS, UNDERLAYS
+
+__all__ = ["run_bench"]
+
+LATENCY_LENGTHS = (60, 128, 512, 1514)
+SEED = 1
+
+Message = Callable[[str], None]
+Progress = Callable[[int, int, int], None]
+
+
+def _underlays(mode: Mode) -> Sequence[str]:
+    """IPv6 tunnels want a UDP checksum, which cut-through encapsulation leaves out: there, IPv4 stands for both."""
+    return UNDERLAYS if mode is Mode.STORE_AND_FORWARD else UNDERLAYS[:1]
+
+
+def _bubbles(widths: Sequence[int], modes: Sequence[Mode], message: Message, progress: Progress) -> list[Rate]:
+    lengths = (*INNER_LENGTHS, MIX)
+    total = len(widths) * len(lengths) * sum(len(_underlays(mode)) for mode in modes)
+    rates: list[Rate] = []
+    count = 0
+    for mode in modes:
+        for width in widths:
+            with Simulator(make_parameters(width, mode, mode), message=message) as simulator:
+
+                def done(simulator: Simulator = simulator) -> None:
+                    nonlocal count
+                    count += 1
+                    progress(count, total, simulator.clock)
+
+                for underlay in _underlays(mode):
+                    rates += measure_bubbles(simulator, underlay, lengths, seed=SEED, done=done)
+    return rates
+
+
+def _latency(widths: Sequence[int], modes: Sequence[Mode], message: Message, progress: Progress) -> list[Latency]:
+    found: list[Latency] = []
+    total = len(widths) * len(modes)
+    for mode in modes:
+        for width in widths:
+            with Simulator(make_parameters(width, mode, mode), message=message) as simulator:
+                found += measure_latency(simulator, "ipv4", LATENCY_LENGTHS)
+                progress(len(found) // (2 * len(LATENCY_LENGTHS)), total, simulator.clock)
+    return found
+
+
+def run_bench(
+    folder: Path,
+    parts: Sequence[str],
+    widths: Sequence[int],
+    modes: Sequence[Mode],
+    *,
+    command: str,
+    message: Message,
+    progress: Progress,
+) -> list[str]:
+    """Measure ``parts`` and write tables and plot of all parts that ``folder`` has; return what reached its bar.
+
+    Parameters
+    ----------
+    folder : Path
+        Gets ``bench.md``, ``bench.json``, ``bench.svg`` and a JSON file a part.
+    parts : sequence of str
+        Of `vtep_sim.bench.results.PARTS`.
+    widths : sequence of int
+        Datapath widths of bubbles and latency.
+    modes : sequence of Mode
+        Modes of bubbles and latency, each in both directions.
+    command : str
+        What repeats the measurement, for the tables.
+    message, progress : callable
+        Told what is under way, and how far bubbles and latency are.
+    """
+    if "bubbles" in parts:
+        save_part(folder, "bubbles", _bubbles(widths, modes, message, progress), command)
+    if "latency" in parts:
+        save_part(folder, "latency", _latency(widths, modes, message, progress), command)
+    if "speed" in parts:
+        parameters = make_parameters(64, Mode.STORE_AND_FORWARD, Mode.STORE_AND_FORWARD)
+        with Simulator(parameters, message=message) as simulator:
+            save_part(folder, "speed", [measure_harness(simulator), *measure_cocotb(simulator, message)], command)
+    if "area" in parts:
+        save_part(folder, "area", measure_area(folder / "synth", message), command)
+    found = load_parts(folder)
+    (folder / "bench.json").write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+    (folder / "bench.md").write_text(markdown(found), encoding="utf-8")
+    plot(found, folder / "bench.svg")
+    return summary(found)

@@ -1,0 +1,108 @@
+"""Simulation speed: the same frames through the Verilated harness and through the cocotb bench.
+
+Both are timed in processor time of their one thread, from the first frame handed over to the core being idle again;
+neither the golden model nor reading and writing of captures is in it.
+"""
+
+import json
+import os
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from time import process_time
+
+import vtep_sim
+
+from ..harness import Simulator
+from .traffic import BenchFrame, config_for, inner_frame, outer_frame
+
+__all__ = ["LENGTHS", "SPEED_FILE", "Speed", "measure_cocotb", "measure_harness", "speed_frames"]
+
+LENGTHS = (60, 128, 512, 1514)
+"""Inner lengths of the frames, in turn."""
+
+HARNESS_FRAMES = 40_000
+COCOTB_FRAMES = 400
+"""Frames of each direction."""
+
+SPEED_FILE = "VTEP_SPEED_FILE"
+"""Environment variable that tells the cocotb test where to write what it measured."""
+
+
+@dataclass(frozen=True)
+class Speed:
+    """Frames and clocks simulated in so many seconds of processor time."""
+
+    data_width: int
+    simulator: str
+    frames: int
+    clocks: int
+    seconds: float
+
+    @property
+    def frames_per_second(self) -> float:
+        """Frames of both directions together."""
+        return self.frames / self.seconds
+
+    @property
+    def clocks_per_second(self) -> float:
+        """Core clocks."""
+        return self.clocks / self.seconds
+
+
+def speed_frames(count: int) -> tuple[list[BenchFrame], list[BenchFrame]]:
+    """``count`` frames for the tenant and as many for the underlay port."""
+    inner = [inner_frame(length) for length in LENGTHS]
+    outer = [outer_frame(length, "ipv4") for length in LENGTHS]
+    return [inner[i % len(inner)] for i in range(count)], [outer[i % len(outer)] for i in range(count)]
+
+
+def measure_harness(simulator: Simulator, count: int = HARNESS_FRAMES) -> Speed:
+    """Time ``count`` frames each way through the harness."""
+    simulator.reset()
+    simulator.configure(config_for("ipv4", udp_checksum=simulator.parameters.udp_checksum))
+    tenant, underlay = speed_frames(count)
+    started = process_time()
+    result = simulator.run(tenant=tenant, underlay=underlay)
+    seconds = process_time() - started
+    return Speed(simulator.parameters.data_width, "harness", 2 * count, result.clocks, seconds)
+
+
+def measure_cocotb(simulator: Simulator, message: Callable[[str], None]) -> list[Speed]:
+    """Time frames through the cocotb bench with the same parameters, once with each kind of its drivers.
+
+    Raises
+    ------
+    RuntimeError
+        The bench failed; the message is its own.
+    """
+    # cocotb is part of the development set-up, not of what `vtep-sim run` needs.
+    from ..cocotb.build import prepare, simulate
+
+    root = Path("build/system")
+    message(f"building the {simulator.parameters.data_width}-bit cocotb bench ...")
+    folder = prepare(simulator.parameters, root)
+    found = []
+    for case in ("replay", "replay_plain"):
+        with tempfile.TemporaryDirectory() as scratch:
+            target = Path(scratch) / "speed.json"
+            results = simulate(
+                simulator.parameters,
+                folder,
+                ["vtep_sim.bench.speed_cocotb"],
+                [case],
+                tag=f"speed-{case}",
+                seed=1,
+                python_path=[Path(vtep_sim.__file__).parents[1]],
+                environment={SPEED_FILE: str(target)},
+            )
+            if results[case].failure:
+                raise RuntimeError(f"cocotb bench, {case}: {results[case].failure}")
+            found.append(Speed(simulator.parameters.data_width, **json.loads(target.read_text(encoding="utf-8"))))
+    return found
+
+
+def save_speed(**values: object) -> None:
+    """Leave a measurement for `measure_cocotb`, which waits in another process."""
+    Path(os.environ[SPEED_FILE]).write_text(json.dumps(values), encoding="utf-8")

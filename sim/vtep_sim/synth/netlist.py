@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from .wrapper import PREFIX
+from .wrapper import REGISTERS
 
 __all__ = ["LongestPath", "Netlist"]
 
@@ -57,7 +57,7 @@ class Netlist:
         """Flip-flops that belong to `RegisterWrapper`, found by the names of the nets they drive."""
         bits: set[int] = set()
         for name, net in self._nets.items():
-            if name.startswith(PREFIX):
+            if name in REGISTERS:
                 bits.update(bit for bit in net["bits"] if isinstance(bit, int))
         drivers = 0
         for cell in self._cells.values():

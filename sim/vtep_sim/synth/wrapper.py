@@ -4,10 +4,10 @@ from amaranth.back import rtlil
 from amaranth.hdl import Cat, ClockDomain, ClockSignal, Elaboratable, Module, ResetSignal, Signal, Value
 from amaranth.lib import wiring
 
-__all__ = ["PREFIX", "RegisterWrapper"]
+__all__ = ["REGISTERS", "RegisterWrapper"]
 
-PREFIX = "measure_"
-"""Begins the names of the wrapper's flip-flops."""
+REGISTERS = ("measure_scan", "measure_in", "measure_out")
+"""Names of the wrapper's flip-flops."""
 
 
 class RegisterWrapper(Elaboratable):
@@ -17,7 +17,7 @@ class RegisterWrapper(Elaboratable):
     thousands of port bits fits any package and the wrapper costs no LUT. The shift register has a clock of its
     own: on the block's clock, Yosys would find its stages equal to the block's registers behind the inputs and
     merge them. The output flip-flops lead nowhere and are kept by attribute. All have names of their own
-    (`PREFIX`), by which a measurement counts and subtracts them.
+    (`REGISTERS`), by which a measurement counts and subtracts them.
 
     Parameters
     ----------
@@ -57,18 +57,15 @@ class RegisterWrapper(Elaboratable):
             if len(port):
                 (inputs if member.flow is wiring.In else outputs).append(port)
 
-        chain = self._registers("scan", inputs)
-        launch = self._registers("in", inputs)
+        chain, launch, capture = (
+            Signal(sum(len(port) for port in ports), name=name, attrs={"keep": 1})
+            for name, ports in zip(REGISTERS, (inputs, inputs, outputs), strict=True)
+        )
         m.d.scan += chain.eq(Cat(self.scan_in, chain))
         m.d.measure += launch.eq(chain)
         m.d.comb += Cat(*inputs).eq(launch)
-        if outputs:
-            m.d.measure += self._registers("out", outputs).eq(Cat(*outputs))
+        m.d.measure += capture.eq(Cat(*outputs))
         return m
-
-    @staticmethod
-    def _registers(name: str, ports: list[Value]) -> Signal:
-        return Signal(sum(len(port) for port in ports), name=PREFIX + name, attrs={"keep": 1})
 
     def rtlil(self) -> str:
         """Return the wrapped component as RTLIL text with the top module ``top``."""

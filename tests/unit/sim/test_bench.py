@@ -1,0 +1,152 @@
+"""The bench can see what it is for: pauses as bubbles, and bars that are missed."""
+
+import json
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+
+from vtep.config import Mode
+from vtep_sim.bench import results
+from vtep_sim.bench.area import Area
+from vtep_sim.bench.bubbles import MIX, Rate, measure_bubbles, window_of
+from vtep_sim.bench.latency import Latency, measure_latency
+from vtep_sim.bench.plot import plot
+from vtep_sim.bench.speed import Speed, measure_harness
+from vtep_sim.bench.traffic import INNER_LENGTHS, config_for, inner_frame, outer_frame
+from vtep_sim.golden import Frame, GoldenModel
+from vtep_sim.harness import Simulator
+from vtep_sim.runner import make_parameters
+
+PARAMETERS = make_parameters(64, Mode.STORE_AND_FORWARD, Mode.STORE_AND_FORWARD)
+
+
+@pytest.mark.parametrize("underlay", ["ipv4", "ipv6"])
+def test_the_frames_of_the_bench_pass(underlay: str) -> None:
+    tenant = [Frame(inner_frame(length).data) for length in INNER_LENGTHS]
+    outer = [Frame(outer_frame(length, underlay).data) for length in INNER_LENGTHS]
+    assert [len(frame.data) for frame in tenant] == list(INNER_LENGTHS)
+    prediction = GoldenModel(config_for(underlay, udp_checksum=True)).run(tenant, outer)
+    assert prediction.drops == []
+    head = 50 if underlay == "ipv4" else 70
+    assert [len(frame.data) for frame in prediction.underlay_encap] == [length + head for length in INNER_LENGTHS]
+    assert [len(frame.data) for frame in prediction.tenant] == list(INNER_LENGTHS)
+
+
+def test_the_window_is_the_middle_half_between_like_frames() -> None:
+    assert window_of([60] * 40) == (10, 30)
+    lengths = [60, 61, 62, 63] * 30
+    first, last = window_of(lengths)
+    assert (first, last) == (30, 90)
+    assert lengths[first - 1 : first + 1] == lengths[last - 1 : last + 1]
+    with pytest.raises(ValueError, match="too few"):
+        window_of(list(range(60, 100)))
+
+
+@pytest.mark.slow
+def test_bubbles_are_seen() -> None:
+    with Simulator(PARAMETERS) as simulator:
+        lengths = (60, 512, MIX)
+        saturated = list(measure_bubbles(simulator, "ipv4", lengths, seed=1, done=lambda: None))
+        assert [rate.inner_length for rate in saturated] == [60, 60, 512, 512, MIX, MIX]
+        assert all(rate.clocks > 10_000 for rate in saturated)
+        assert all(rate.ratio == 1 for rate in saturated if rate.inner_length != MIX)
+        # Pauses at an output are bubbles of that direction only; queues hide none of them.
+        simulator.pace("underlay", "out", idle=0.1)
+        encap, decap = measure_bubbles(simulator, "ipv4", (60,), seed=1, done=lambda: None)
+        assert encap.ratio == pytest.approx(0.9, abs=0.02)
+        assert decap.ratio == 1
+        simulator.pace("underlay", "out")
+        simulator.pace("tenant", "out", idle=0.5)
+        encap, decap = measure_bubbles(simulator, "ipv4", (512,), seed=1, done=lambda: None)
+        assert encap.ratio == 1
+        assert decap.ratio == pytest.approx(0.5 * (512 + 50) / 512, abs=0.03)
+
+
+@pytest.mark.slow
+def test_latency_grows_with_the_frame_in_store_and_forward() -> None:
+    with Simulator(PARAMETERS) as simulator:
+        found = measure_latency(simulator, "ipv4", (64, 512))
+    short, long = ([entry for entry in found if entry.inner_length == length] for length in (64, 512))
+    for before, after in zip(short, long, strict=True):
+        assert before.least == before.most
+        assert after.most - before.most == (512 - 64) // 8
+
+
+@pytest.mark.slow
+def test_speed_counts_frames_and_clocks() -> None:
+    with Simulator(PARAMETERS) as simulator:
+        speed = measure_harness(simulator, 400)
+    assert speed.frames == 800
+    assert speed.clocks > 400 * 32
+    assert speed.frames_per_second > 0
+
+
+RATES = [
+    Rate(64, "store-and-forward", "ipv4", length, direction, 100, 1400, clocks)
+    for length in (60, MIX)
+    for direction, clocks in (("encap", 1400), ("decap", 1750 if length == 60 else 1400))
+]
+LATENCIES = [
+    Latency(width, mode, "ipv4", 60, direction, clocks, clocks + 1)
+    for width, clocks in ((64, 15), (512, 12))
+    for mode in ("store-and-forward", "cut-through")
+    for direction in ("encap", "decap")
+]
+SPEEDS = [
+    Speed(64, "harness", 60_000, 2_000_000, 2.0),
+    Speed(64, "a bench", 800, 30_000, 2.0),
+    Speed(64, "another", 400, 20_000, 0.5),
+]
+AREAS = [
+    Area("a block", "ecp5", 700, 800, 0, 310.0, (300.0, 310.0, 320.0), 3, "here to there", "at least 300 MHz", True),
+    Area("a block", "xcup", 500, 800, 0, None, (), 7, "LUT6 x", "at most 6 LUT levels", False),
+]
+PARTS = {"bubbles": RATES, "latency": LATENCIES, "speed": SPEEDS, "area": AREAS}
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    for part, entries in PARTS.items():
+        results.save_part(tmp_path, part, entries, f"vtep-sim bench --only {part}")
+    return tmp_path
+
+
+def test_summary_says_what_is_missed(folder) -> None:
+    lines = results.summary(results.load_parts(folder))
+    assert lines == [
+        "bubbles: 3 of 4 measurements at exactly 1 beat a clock",
+        "  64 bits, store-and-forward, ipv4, inner 60, decap: 0.8000",
+        "latency: cut-through decapsulation, 64 bits: 15 to 16 clocks, bar 16: reached",
+        "latency: cut-through decapsulation, 512 bits: 12 to 13 clocks, bar 12: missed",
+        "speed: 75 times a bench, bar 50: reached",
+        "speed: 38 times another, bar 50: missed",
+        "area: a block, ecp5: 700 LUT, 310 MHz; at least 300 MHz: reached",
+        "area: a block, xcup: 500 LUT, 7 LUT levels; at most 6 LUT levels: missed",
+    ]
+
+
+def test_tables(folder) -> None:
+    text = results.markdown(results.load_parts(folder))
+    assert "| 60 | 1.000 | 0.800 |" in text
+    assert "Least ratio: 0.8000. Most clocks without a beat per frame: 3.500." in text
+    assert "| decap | cut-through | 512 | 12 to 13 | 12 or fewer |" in text
+    assert "| 64 | a bench | 400 | 15000 | 75 |" in text
+    assert "310 MHz (300, 310, 320)" in text
+    assert "at most 6 LUT levels: missed" in text
+    for part in PARTS:
+        assert f"with `vtep-sim bench --only {part}`" in text
+
+
+def test_a_part_measured_alone(folder) -> None:
+    (folder / "area.json").unlink()
+    parts = results.load_parts(folder)
+    assert list(parts) == ["bubbles", "latency", "speed"]
+    assert "Area" not in results.markdown(parts)
+    assert json.loads((folder / "bubbles.json").read_text())["entries"][1]["ratio"] == 0.8
+
+
+def test_plot(folder, tmp_path) -> None:
+    for parts in (results.load_parts(folder), {}):
+        plot(parts, tmp_path / "bench.svg")
+        assert ElementTree.parse(tmp_path / "bench.svg").getroot().tag.endswith("svg")

@@ -79,6 +79,9 @@ def run(
         list[str] | None,
         typer.Option(help="NAME=VALUE, a further build parameter such as tunnels=64; repeatable.", show_default=False),
     ] = None,
+    optimize: Annotated[
+        bool, typer.Option("--optimize", help="Build a faster model, trained with these captures; builds longer.")
+    ] = False,
     stall: Annotated[
         float, typer.Option(help="Share of clocks in which a port pauses at random.", min=0.0, max=0.99)
     ] = 0.0,
@@ -106,6 +109,7 @@ def run(
             check=check,
             pad_snapped=pad_snapped,
             clock_mhz=clock_mhz,
+            optimize=optimize,
             stall=stall,
             seed=seed,
         )

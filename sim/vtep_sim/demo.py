@@ -76,11 +76,11 @@ class Demo:
     def _table(self) -> Table:
         title = f"Linux VXLAN traffic through the core: {self.parameters.data_width} bits at {self.clock_mhz:g} MHz"
         table = Table(title=title, title_justify="left")
-        table.add_column("capture")
-        table.add_column("way")
+        table.add_column("capture", no_wrap=True)
+        table.add_column("way", no_wrap=True)
         for heading in ("frames in", "bytes in", "frames out", "bytes out", "clocks", "Gb/s in", "Gb/s out"):
             table.add_column(heading, justify="right")
-        table.add_column("golden model")
+        table.add_column("golden", no_wrap=True)
         sums = Counter[str]()
         for step in self.steps:
             taken, sent = step.report.ports[f"{step.source}_in"], step.report.ports[f"{step.sink}_out"]

@@ -13,7 +13,7 @@ from vtep_host.config import Config, load
 from vtep_host.tables import limits_of
 
 from .captures import Capture, CapturedFrame, OutputFiles, capture_bytes, read_capture
-from .harness import PORTS, OutputFrame, Result, SimulationError, Simulator
+from .harness import PORTS, OutputFrame, Result, SimulationError, Simulator, Training
 from .origins import Origin, trace_origins
 from .report import RunReport
 
@@ -46,7 +46,8 @@ class InputFrame:
 class RunOptions:
     """What one run reads, writes and simulates; ports are keys of ``inputs`` and ``outputs``.
 
-    ``stall`` is the share of clocks without tvalid or tready on every port, at random from ``seed``.
+    ``optimize`` builds a faster model with the first frames of the inputs. ``stall`` is the share of clocks
+    without tvalid or tready on every port, at random from ``seed``.
     """
 
     config: Path
@@ -58,9 +59,13 @@ class RunOptions:
     check: bool = False
     pad_snapped: bool = False
     clock_mhz: float = 156.25
+    optimize: bool = False
     stall: float = 0.0
     seed: int = 1
 
+
+TRAINING_FRAMES = 2000
+"""Frames of each input that an optimized model is trained with."""
 
 _FREE_PARAMETERS = [
     name.name for name in fields(VtepParameters) if name.name not in ("data_width", "encap_mode", "decap_mode")
@@ -178,12 +183,17 @@ def _simulate(
     message: Message,
     progress: Progress | None,
 ) -> tuple[RunReport, Result]:
-    with Simulator(options.parameters, waves=waves, clock_mhz=options.clock_mhz, message=message) as simulator:
+    frames = {port: input_frames(captures[port]) for port in PORTS}
+    training = None
+    if options.optimize:
+        training = Training(config, *(frames[port][:TRAINING_FRAMES] for port in PORTS))
+    with Simulator(
+        options.parameters, waves=waves, clock_mhz=options.clock_mhz, training=training, message=message
+    ) as simulator:
         simulator.configure(config)
         if options.stall:
             for number, (port, direction) in enumerate((port, way) for port in PORTS for way in ("in", "out")):
                 simulator.pace(port, direction, idle=options.stall, seed=options.seed * 8 + number)
-        frames = {port: input_frames(captures[port]) for port in PORTS}
         total = sum(map(len, frames.values()))
         step = (lambda taken, clocks: progress(taken, total, clocks)) if progress else None
         result = simulator.run(frames["tenant"], frames["underlay"], frames["host"], progress=step)

@@ -12,6 +12,7 @@ from typing import Any
 
 from ..report import tool_versions
 from .bubbles import MIX
+from .speed import HARNESSES
 
 __all__ = ["PARTS", "load_parts", "markdown", "save_part", "summary"]
 
@@ -120,18 +121,20 @@ def _span(row: dict[str, Any]) -> str:
     return str(row["least"]) if row["least"] == row["most"] else f"{row['least']} to {row['most']}"
 
 
-def _times_faster(rows: Rows, row: dict[str, Any]) -> float:
-    harness = _select(rows, data_width=row["data_width"], simulator="harness")[0]
+def _times_faster(rows: Rows, simulator: str, row: dict[str, Any]) -> float:
+    harness = _select(rows, data_width=row["data_width"], simulator=simulator)[0]
     return float(harness["frames_per_second"] / row["frames_per_second"])
 
 
 def _speed(rows: Rows) -> list[str]:
     body = []
     for row in rows:
-        times = "" if row["simulator"] == "harness" else f"{_times_faster(rows, row):.0f}"
+        times = ["", ""]
+        if row["simulator"] not in HARNESSES:
+            times = [f"{_times_faster(rows, simulator, row):.0f}" for simulator in HARNESSES]
         rates = (f"{row['frames_per_second']:.0f}", f"{row['clocks_per_second']:.0f}")
-        body.append([row["data_width"], row["simulator"], *rates, times])
-    heads = ["bits", "simulator", "frames/s", "clocks/s", f"harness is faster by (bar: {SPEED_BAR})"]
+        body.append([row["data_width"], row["simulator"], *rates, *times])
+    heads = ["bits", "simulator", "frames/s", "clocks/s", *(f"{name} is faster by" for name in HARNESSES)]
     intro = "The same frames (60, 128, 512 and 1514 bytes inner, both ways at once), processor time of one thread."
     return [intro, "", *_table(heads, body)]
 
@@ -173,8 +176,8 @@ def markdown(parts: dict[str, dict[str, Any]]) -> str:
 
 
 def _short_bubbles(rows: Rows) -> list[str]:
-    short = [row for row in rows if row["beats"] != row["clocks"]]
-    return [f"bubbles: {len(rows) - len(short)} of {len(rows)} measurements at exactly 1 beat a clock"] + [
+    short = [row for row in rows if round(row["ratio"], 3) < 1]
+    return [f"bubbles: {len(rows) - len(short)} of {len(rows)} measurements at 1.000 beats a clock"] + [
         f"  {row['data_width']} bits, {row['mode']}, {row['underlay']}, inner {_length(row['inner_length'])}, "
         f"{row['direction']}: {row['ratio']:.4f}"
         for row in short
@@ -195,11 +198,12 @@ def _short_latency(rows: Rows) -> list[str]:
 
 def _short_speed(rows: Rows) -> list[str]:
     lines = []
-    for row in rows:
-        if row["simulator"] != "harness":
-            times = _times_faster(rows, row)
-            verdict = _verdict(times >= SPEED_BAR)
-            lines.append(f"speed: {times:.0f} times {row['simulator']}, bar {SPEED_BAR}: {verdict}")
+    for simulator in HARNESSES:
+        for row in rows:
+            if row["simulator"] not in HARNESSES:
+                times = _times_faster(rows, simulator, row)
+                verdict = _verdict(times >= SPEED_BAR)
+                lines.append(f"speed: {simulator} {times:.0f} times {row['simulator']}, bar {SPEED_BAR}: {verdict}")
     return lines
 
 

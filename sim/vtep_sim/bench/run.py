@@ -13,7 +13,7 @@ from .bubbles import MIX, Rate, measure_bubbles
 from .latency import Latency, measure_latency
 from .plot import plot
 from .results import load_parts, markdown, save_part, summary
-from .speed import measure_cocotb, measure_harness
+from .speed import HARNESSES, measure_cocotb, measure_harness, training_for
 from .traffic import INNER_LENGTHS, UNDERLAYS
 
 __all__ = ["run_bench"]
@@ -93,8 +93,11 @@ def run_bench(
         save_part(folder, "latency", _latency(widths, modes, message, progress), command)
     if "speed" in parts:
         parameters = make_parameters(64, Mode.STORE_AND_FORWARD, Mode.STORE_AND_FORWARD)
-        with Simulator(parameters, message=message) as simulator:
-            save_part(folder, "speed", [measure_harness(simulator), *measure_cocotb(simulator, message)], command)
+        speeds = []
+        for name, training in zip(HARNESSES, (None, training_for(parameters)), strict=True):
+            with Simulator(parameters, training=training, message=message) as simulator:
+                speeds.append(measure_harness(simulator, name=name))
+        save_part(folder, "speed", [*speeds, *measure_cocotb(parameters, message)], command)
     if "area" in parts:
         save_part(folder, "area", measure_area(folder / "synth", message), command)
     found = load_parts(folder)

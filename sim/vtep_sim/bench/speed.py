@@ -13,16 +13,30 @@ from pathlib import Path
 from time import process_time
 
 import vtep_sim
+from vtep.config import VtepParameters
 
-from ..harness import Simulator
+from ..harness import Simulator, Training
 from .traffic import BenchFrame, config_for, inner_frame, outer_frame
 
-__all__ = ["LENGTHS", "SPEED_FILE", "Speed", "measure_cocotb", "measure_harness", "speed_frames"]
+__all__ = [
+    "HARNESSES",
+    "LENGTHS",
+    "SPEED_FILE",
+    "Speed",
+    "measure_cocotb",
+    "measure_harness",
+    "speed_frames",
+    "training_for",
+]
 
 LENGTHS = (60, 128, 512, 1514)
 """Inner lengths of the frames, in turn."""
 
+HARNESSES = ("harness", "harness, optimized")
+"""The Verilated harness as it is built by default, and as `vtep-sim run --optimize` builds it."""
+
 HARNESS_FRAMES = 40_000
+TRAINING_FRAMES = 500
 COCOTB_FRAMES = 400
 """Frames of each direction."""
 
@@ -58,7 +72,13 @@ def speed_frames(count: int) -> tuple[list[BenchFrame], list[BenchFrame]]:
     return [inner[i % len(inner)] for i in range(count)], [outer[i % len(outer)] for i in range(count)]
 
 
-def measure_harness(simulator: Simulator, count: int = HARNESS_FRAMES) -> Speed:
+def training_for(parameters: VtepParameters) -> Training:
+    """Make the traffic that an optimized model is built by."""
+    tenant, underlay = speed_frames(TRAINING_FRAMES)
+    return Training(config_for("ipv4", udp_checksum=parameters.udp_checksum), tenant, underlay)
+
+
+def measure_harness(simulator: Simulator, count: int = HARNESS_FRAMES, *, name: str = HARNESSES[0]) -> Speed:
     """Time ``count`` frames each way through the harness."""
     simulator.reset()
     simulator.configure(config_for("ipv4", udp_checksum=simulator.parameters.udp_checksum))
@@ -66,10 +86,10 @@ def measure_harness(simulator: Simulator, count: int = HARNESS_FRAMES) -> Speed:
     started = process_time()
     result = simulator.run(tenant=tenant, underlay=underlay)
     seconds = process_time() - started
-    return Speed(simulator.parameters.data_width, "harness", 2 * count, result.clocks, seconds)
+    return Speed(simulator.parameters.data_width, name, 2 * count, result.clocks, seconds)
 
 
-def measure_cocotb(simulator: Simulator, message: Callable[[str], None]) -> list[Speed]:
+def measure_cocotb(parameters: VtepParameters, message: Callable[[str], None]) -> list[Speed]:
     """Time frames through the cocotb bench with the same parameters, once with each kind of its drivers.
 
     Raises
@@ -81,14 +101,14 @@ def measure_cocotb(simulator: Simulator, message: Callable[[str], None]) -> list
     from ..cocotb.build import prepare, simulate
 
     root = Path("build/system")
-    message(f"building the {simulator.parameters.data_width}-bit cocotb bench ...")
-    folder = prepare(simulator.parameters, root)
+    message(f"building the {parameters.data_width}-bit cocotb bench ...")
+    folder = prepare(parameters, root)
     found = []
     for case in ("replay", "replay_plain"):
         with tempfile.TemporaryDirectory() as scratch:
             target = Path(scratch) / "speed.json"
             results = simulate(
-                simulator.parameters,
+                parameters,
                 folder,
                 ["vtep_sim.bench.speed_cocotb"],
                 [case],
@@ -99,7 +119,7 @@ def measure_cocotb(simulator: Simulator, message: Callable[[str], None]) -> list
             )
             if results[case].failure:
                 raise RuntimeError(f"cocotb bench, {case}: {results[case].failure}")
-            found.append(Speed(simulator.parameters.data_width, **json.loads(target.read_text(encoding="utf-8"))))
+            found.append(Speed(parameters.data_width, **json.loads(target.read_text(encoding="utf-8"))))
     return found
 
 

@@ -1,6 +1,6 @@
 """The Verilated core behind a small Python interface: frames in, frames and clocks out."""
 
-from .simulator import PORTS, FrameLike, OutputFrame, Result, SimulationError, Simulator, Span
+from .simulator import PORTS, FrameLike, OutputFrame, Result, SimulationError, Simulator, Span, Training
 from .tools import BuildError, find_verilator
 
 __all__ = [
@@ -12,5 +12,6 @@ __all__ = [
     "SimulationError",
     "Simulator",
     "Span",
+    "Training",
     "find_verilator",
 ]

@@ -95,6 +95,7 @@ LATENCIES = [
 ]
 SPEEDS = [
     Speed(64, "harness", 60_000, 2_000_000, 2.0),
+    Speed(64, "harness, optimized", 60_000, 2_000_000, 1.0),
     Speed(64, "a bench", 800, 30_000, 2.0),
     Speed(64, "another", 400, 20_000, 0.5),
 ]
@@ -115,12 +116,14 @@ def folder(tmp_path: Path) -> Path:
 def test_summary_says_what_is_missed(folder) -> None:
     lines = results.summary(results.load_parts(folder))
     assert lines == [
-        "bubbles: 3 of 4 measurements at exactly 1 beat a clock",
+        "bubbles: 3 of 4 measurements at 1.000 beats a clock",
         "  64 bits, store-and-forward, ipv4, inner 60, decap: 0.8000",
         "latency: cut-through decapsulation, 64 bits: 15 to 16 clocks, bar 16: reached",
         "latency: cut-through decapsulation, 512 bits: 12 to 13 clocks, bar 12: missed",
-        "speed: 75 times a bench, bar 50: reached",
-        "speed: 38 times another, bar 50: missed",
+        "speed: harness 75 times a bench, bar 50: reached",
+        "speed: harness 38 times another, bar 50: missed",
+        "speed: harness, optimized 150 times a bench, bar 50: reached",
+        "speed: harness, optimized 75 times another, bar 50: reached",
         "area: a block, ecp5: 700 LUT, 310 MHz; at least 300 MHz: reached",
         "area: a block, xcup: 500 LUT, 7 LUT levels; at most 6 LUT levels: missed",
     ]
@@ -131,7 +134,7 @@ def test_tables(folder) -> None:
     assert "| 60 | 1.000 | 0.800 |" in text
     assert "Least ratio: 0.8000. Most clocks without a beat per frame: 3.500." in text
     assert "| decap | cut-through | 512 | 12 to 13 | 12 or fewer |" in text
-    assert "| 64 | a bench | 400 | 15000 | 75 |" in text
+    assert "| 64 | a bench | 400 | 15000 | 75 | 150 |" in text
     assert "310 MHz (300, 310, 320)" in text
     assert "at most 6 LUT levels: missed" in text
     for part in PARTS:

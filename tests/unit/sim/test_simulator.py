@@ -8,10 +8,17 @@ import pytest
 
 from helpers.loopback import FAULTS, loopback
 from vtep.config import Mode, VtepParameters
+from vtep_host.config import loads
 from vtep_sim.golden import Frame
-from vtep_sim.harness import OutputFrame, Result, SimulationError, Simulator, Span
+from vtep_sim.harness import BuildError, OutputFrame, Result, SimulationError, Simulator, Span, Training
 
 Maker = Callable[[], Simulator]
+
+CONFIG = """
+[vtep]
+mac = "02:00:00:00:00:01"
+ipv4 = "10.0.0.1"
+"""
 
 PASSES = {"tenant": "underlay", "underlay": "tenant", "host": "host"}
 
@@ -81,6 +88,21 @@ def test_gaps_and_back_pressure(simulator: Simulator, rng: random.Random, seed: 
         simulator.pace(port, "out", idle=rng.choice([0, 0.5, 0.9]), seed=seed - number)
     frames = traffic(rng, 60)
     check(simulator.run(**frames), frames, simulator.parameters.lanes)
+
+
+@pytest.mark.slow
+def test_a_trained_model_does_the_same(rng: random.Random) -> None:
+    frames = traffic(rng, 50)
+    training = Training(loads(CONFIG), **frames)
+    with made(64) as plain, made(64, training=training) as trained:
+        assert trained.run(**frames) == plain.run(**frames)
+
+
+def test_a_training_that_fails(monkeypatch: pytest.MonkeyPatch, tmp_path) -> None:
+    monkeypatch.setenv("VTEP_CACHE", str(tmp_path))  # or a model trained before would do
+    with pytest.raises(BuildError, match="a frame without bytes"):
+        made(64, training=Training(loads(CONFIG), tenant=[Frame(b"")]))
+    assert not list(tmp_path.glob("*.so"))
 
 
 def test_gap_and_hold(rng: random.Random) -> None:

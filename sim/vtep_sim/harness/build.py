@@ -27,7 +27,9 @@ COMPAT = HERE / "compat"
 VERILATOR_FLAGS = ("--cc", "-O3", "--x-assign", "fast", "--x-initial", "fast", "--noassert")
 # What a lint of the Verilog would say is not this build's business: it has a target of its own.
 QUIET = ("-Wno-fatal", "-Wno-lint", "-Wno-style")
-CXXFLAGS = ("-std=c++17", "-fPIC", "-fvisibility=hidden", "-fno-gnu-unique", "-DNDEBUG", "-w")
+CXXFLAGS = ("-std=c++17", "-fPIC", "-fvisibility=hidden", "-DNDEBUG", "-w")
+GCC_FLAGS = ("-fno-gnu-unique",)
+"""Keeps several models in one process apart; another compiler does so by itself, and does not know the option."""
 
 # The model is straight-line code that outgrows the instruction cache: small code runs as fast as optimized code, or
 # faster, and compiles in half the time. What runs once, at the start, is not worth any.
@@ -99,7 +101,7 @@ def build_model(
         with tempfile.TemporaryDirectory(prefix="vtep-build-") as scratch:
             build = _Build(Path(scratch), data_width, waves=waves)
             build.verilate(verilog)
-            if train is not None and build.can_count:
+            if train is not None and build.is_gcc:
                 train(build.link(counting=True))
                 library = build.link(counted=True)
             else:
@@ -122,11 +124,13 @@ class _Build:
         self.include = self.verilator.root / "include"
         self.options: list[str] = [*CXXFLAGS, "-DVL_USER_FATAL", "-DVERILATOR=1", "-DVM_COVERAGE=0", "-DVM_SC=0"]
         self.options += [f"-DVM_TRACE={waves:d}", f"-DVM_TRACE_FST={waves:d}", "-DVM_TRACE_VCD=0", "-DVM_TRACE_SAIF=0"]
+        if self.is_gcc:
+            self.options += GCC_FLAGS
         self.width = f"-DVTEP_DATA_WIDTH={data_width}"
 
     @property
-    def can_count(self) -> bool:
-        """Whether the compiler is GCC."""
+    def is_gcc(self) -> bool:
+        """Whether the compiler is GCC, which alone can count branches in the way used here."""
         return "clang" not in self.compiler_version
 
     def verilate(self, verilog: str) -> None:

@@ -74,6 +74,11 @@ class CapturedFrame:
     number: int = 0
 
     @property
+    def error(self) -> bool:
+        """The MAC's error mark, which captures do not carry."""
+        return False
+
+    @property
     def snapped(self) -> bool:
         """Whether bytes of the frame are missing."""
         return self.original_length > len(self.data)

@@ -16,7 +16,7 @@ from .captures import Capture, CapturedFrame, capture_bytes, read_capture
 from .console import console
 from .harness import PORTS, Result, Simulator
 from .report import RunReport
-from .runner import UsageError, captured_outputs, check_run, input_frames, make_parameters, trace_outputs
+from .runner import UsageError, captured_outputs, check_run, make_parameters, trace_outputs
 
 __all__ = ["Demo", "run_demo"]
 
@@ -150,28 +150,23 @@ def run_demo(
         waves = place / "waves.fst"
         with Simulator(parameters, waves=waves, clock_mhz=clock_mhz, message=message) as simulator:
             step, tenant = _step(simulator, config, "decapsulate", "underlay", underlay, place / "tenant-out.pcap")
-            demo.steps.append(_named(step, name))
+            demo.steps.append(step)
             step, _ = _step(simulator, config, "encapsulate", "tenant", tenant, place / "underlay-out.pcap")
-            demo.steps.append(_named(step, name))
+            demo.steps.append(step)
             clocks += simulator.clock
     progress(len(names), len(names), clocks)
     return demo
 
 
-def _named(step: Step, name: str) -> Step:
-    step.name = name
-    return step
-
-
 def _step(
     simulator: Simulator, config: Config, way: str, source: str, capture: Capture, place: Path
 ) -> tuple[Step, Capture]:
-    """Run one capture through a core fresh out of reset; also what came out, as a capture."""
+    """Run one capture through a core fresh out of reset; also what came out, as the capture written to ``place``."""
     sink = "tenant" if source == "underlay" else "underlay"
     simulator.reset()
     simulator.configure(config)
     captures = {port: capture if port == source else Capture(Path()) for port in PORTS}
-    inputs = {port: input_frames(captures[port]) for port in PORTS}
+    inputs = {port: captures[port].frames for port in PORTS}
     result: Result = simulator.run(inputs["tenant"], inputs["underlay"], inputs["host"])
     counters = simulator.counters()
     clock_mhz = simulator.clock_mhz
@@ -180,4 +175,4 @@ def _step(
     origins = trace_outputs(config, simulator.parameters, captures, result)
     frames: list[CapturedFrame] = captured_outputs(result.frames(sink), origins[sink], captures)
     place.write_bytes(capture_bytes(frames))
-    return Step("", way, source, sink, report), Capture(place, frames)
+    return Step(place.parent.name, way, source, sink, report), Capture(place, frames)

@@ -18,12 +18,10 @@ from .origins import Origin, trace_origins
 from .report import RunReport
 
 __all__ = [
-    "InputFrame",
     "RunOptions",
     "UsageError",
     "captured_outputs",
     "check_run",
-    "input_frames",
     "make_parameters",
     "run_captures",
     "trace_outputs",
@@ -32,14 +30,6 @@ __all__ = [
 
 class UsageError(Exception):
     """Options that contradict each other or name impossible files."""
-
-
-@dataclass(frozen=True)
-class InputFrame:
-    """A frame for an input port. Captures carry no error mark."""
-
-    data: bytes
-    error: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,11 +106,6 @@ def _check_paths(options: RunOptions) -> None:
         taken[place] = name
 
 
-def input_frames(capture: Capture) -> list[InputFrame]:
-    """Make a capture's frames the simulator's."""
-    return [InputFrame(frame.data) for frame in capture.frames]
-
-
 def run_captures(options: RunOptions, *, message: Message, progress: Progress | None = None) -> RunReport:
     """Run captures through the core and write what came out, all files or none.
 
@@ -183,7 +168,7 @@ def _simulate(
     message: Message,
     progress: Progress | None,
 ) -> tuple[RunReport, Result]:
-    frames = {port: input_frames(captures[port]) for port in PORTS}
+    frames = {port: captures[port].frames for port in PORTS}
     training = None
     if options.optimize:
         training = Training(config, *(frames[port][:TRAINING_FRAMES] for port in PORTS))
@@ -222,7 +207,7 @@ def trace_outputs(
         prediction = _golden_model(config, parameters).run(underlay=frames)
         return [indices[index] for _, index in prediction.origins["tenant"]]
 
-    inputs = {port: input_frames(captures[port]) for port in PORTS}
+    inputs = {port: captures[port].frames for port in PORTS}
     return trace_origins(config, inputs, {port: result.frames(port) for port in PORTS}, delivers)
 
 

@@ -182,14 +182,14 @@ class FcsInsert(wiring.Component):
         blank = _empty_lanes(lanes, self.i.payload.empty) | padding.replicate(lanes)
         beat_data = _blanked(m, self.i.payload.data, blank)
         beat_valid = delay(m, fire, _front(lanes), reset_less=False)
+        from_fcs = (_empty_lanes(lanes, beat.empty) | beat.rest.replicate(lanes)) & beat.last.replicate(lanes)
+        from_fcs = delay(m, from_fcs, _front(lanes) - 1)
         beat = beat_layout(delay(m, beat.as_value(), _front(lanes) - 1))
 
         m.d.comb += [
             queue.write.eq(beat_valid),
             queue.write_entry.data.eq(beat_data),
-            queue.write_entry.from_fcs.eq(
-                (_empty_lanes(lanes, beat.empty) | beat.rest.replicate(lanes)) & beat.last.replicate(lanes)
-            ),
+            queue.write_entry.from_fcs.eq(from_fcs),
             # Behind the FCS; where that needs more beats, the same figure is right by wrapping around.
             queue.write_entry.empty.eq(Mux(beat.ends, beat.empty - FCS_LENGTH, 0)),
             queue.write_entry.last.eq(beat.ends),

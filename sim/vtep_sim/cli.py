@@ -1,7 +1,6 @@
 """The command `vtep-sim`."""
 
 import ast
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -168,13 +167,16 @@ def bench(
             raise UsageError(f"--only {unknown[0]}: there are {', '.join(PARTS)}")
         for width in data_width or ():
             make_parameters(width, Mode.STORE_AND_FORWARD, Mode.STORE_AND_FORWARD)
+        command = ["vtep-sim bench", *(f"--only {part}" for part in only or ())]
+        command += [f"--data-width {width}" for width in data_width or ()]
+        command += [f"--mode {chosen.value}" for chosen in mode or ()]
         try:
             lines = run_bench(
                 folder,
                 only or PARTS,
                 data_width or DATA_WIDTHS,
                 mode or list(Mode),
-                command=" ".join(["vtep-sim", *sys.argv[1:]]),
+                command=" ".join(command),
                 message=message,
                 progress=progress,
             )

@@ -23,9 +23,14 @@ def console(*, stderr: bool = False) -> Console:
     return made if made.is_terminal else Console(stderr=stderr, highlight=False, width=120, soft_wrap=True)
 
 
+_bars: list[Progress] = []
+"""Progress bars on the terminal; what is said meanwhile has to appear above them."""
+
+
 def message(text: str) -> None:
     """Say on stderr what is being done."""
-    console(stderr=True).print(text, markup=False)
+    out = _bars[-1].console if _bars else console(stderr=True)
+    out.print(text, markup=False)
 
 
 @contextmanager
@@ -39,7 +44,11 @@ def progress_of(title: str, things: str = "frames") -> Iterator[Callable[[int, i
             def show(done: int, total: int, _clocks: int) -> None:
                 bar.update(task, completed=done, total=total)
 
-            yield show
+            _bars.append(bar)
+            try:
+                yield show
+            finally:
+                _bars.remove(bar)
         return
     last = time.monotonic()
 

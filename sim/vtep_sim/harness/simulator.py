@@ -424,7 +424,10 @@ def _unpack(records: "ctypes._Pointer[Record]", count: int) -> Iterator[tuple[in
 
 def _write_verilog(parameters: VtepParameters) -> str:
     """Write the core's Verilog; the gateware is imported only when it is wanted."""
-    from vtep.verilog import to_verilog
+    from vtep.verilog import VerilogError, to_verilog
     from vtep.vxlan.axi import VtepAxi
 
-    return to_verilog(VtepAxi(parameters), "vtep")
+    try:
+        return to_verilog(VtepAxi(parameters), "vtep")
+    except VerilogError as error:
+        raise BuildError(str(error)) from None

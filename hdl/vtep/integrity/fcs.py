@@ -68,17 +68,18 @@ def _blanked(m: Module, value: Value, blank: Value) -> Signal:
     return result
 
 
-def _advance(m: Module, o: wiring.PureInterface, queue: ReleaseQueue) -> Value:
-    """Move the queue's head to the output register ``o``; returns that register's enable for the payload.
+def _advance(m: Module, o: wiring.PureInterface, queue: ReleaseQueue, valid: Value) -> Value:
+    """Take from the queue when the output register ``o`` moves; returns that register's enable for the payload.
 
-    The payload's enable has hundreds of loads, and the logic in front of it has to stand in their middle. So it has
-    a copy of ``valid`` of its own, the inverted one, which synthesis does not merge with the other.
+    ``valid`` is loaded into ``o.valid``. The payload's enable has hundreds of loads, and the logic in front of it
+    has to stand in their middle. So it has a copy of ``o.valid`` of its own, the inverted one, which synthesis does
+    not merge with the other.
     """
     advance = Signal()
     free = Signal(init=1)
     m.d.comb += [advance.eq(~o.valid | o.ready), queue.pop.eq(advance & queue.valid)]
     with m.If(advance):
-        m.d.sync += [o.valid.eq(queue.valid), free.eq(~queue.valid)]
+        m.d.sync += [o.valid.eq(valid), free.eq(~valid)]
     return free | o.ready
 
 
@@ -127,9 +128,12 @@ class FcsInsert(wiring.Component):
         self._data_width = data_width
         self._lanes = data_width // 8
         self._pad = pad
-        # Registers in front of the CRC, one behind its rotation, the queue and the output.
-        self.latency = _front(self._lanes) + self._crc_latency + 3
-        self._queue_depth = _queue_depth(self.latency)
+        # Registers in front of the CRC, one behind its rotation, the queue and the output; a wide beat has another
+        # between the queue's RAM and the multiplexers of its lanes, where it is mostly on its way.
+        inside = _front(self._lanes) + self._crc_latency + 3
+        self._queue_depth = _queue_depth(inside)
+        self._wide_output = self._lanes > 8
+        self.latency = inside + self._wide_output
         super().__init__({"i": In(packet_signature(data_width)), "o": Out(packet_signature(data_width))})
 
     def elaborate(self, platform: object) -> Module:
@@ -199,8 +203,14 @@ class FcsInsert(wiring.Component):
         ]
 
         o = self.o
-        with m.If(_advance(m, o, queue)):
-            entry = queue.read_entry
+        entry, note, valid = queue.read_entry, queue.read_note, queue.valid
+        if self._wide_output:
+            entry = Signal.like(queue.read_entry, reset_less=True)
+            note = Signal.like(queue.read_note, reset_less=True)
+            valid = Signal()
+        with m.If(_advance(m, o, queue, valid)):
+            if self._wide_output:
+                m.d.sync += [entry.eq(queue.read_entry), note.eq(queue.read_note), valid.eq(queue.valid)]
             m.d.sync += [
                 o.payload.empty.eq(entry.empty),
                 o.payload.last.eq(entry.last),
@@ -209,7 +219,7 @@ class FcsInsert(wiring.Component):
             for lane in range(lanes):
                 byte = slice(8 * lane, 8 * lane + 8)
                 m.d.sync += o.payload.data[byte].eq(
-                    Mux(entry.from_fcs[lane], queue.read_note[lane % FCS_LENGTH], entry.data[byte])
+                    Mux(entry.from_fcs[lane], note[lane % FCS_LENGTH], entry.data[byte])
                 )
         return m
 
@@ -363,7 +373,7 @@ class FcsCheck(wiring.Component):
         ]
 
         o = self.o
-        with m.If(_advance(m, o, queue)):
+        with m.If(_advance(m, o, queue, queue.valid)):
             m.d.sync += [
                 o.payload.data.eq(queue.read_entry.data),
                 o.payload.empty.eq(queue.read_entry.empty),

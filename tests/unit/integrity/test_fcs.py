@@ -10,7 +10,7 @@ from vtep.config import DATA_WIDTHS
 from vtep.integrity.fcs import FcsCheck, FcsInsert
 from vtep.stream.packet import connect_packets, packet_signature
 
-INSERT_LATENCY = {8: 8, 16: 8, 32: 10, 64: 10, 128: 14, 256: 14, 512: 16}
+INSERT_LATENCY = {8: 8, 16: 8, 32: 10, 64: 10, 128: 15, 256: 15, 512: 17}
 CHECK_LATENCY = {8: 11, 16: 9, 32: 8, 64: 8, 128: 10, 256: 10, 512: 10}
 
 IDLE_AND_STALL = [(0.5, 0.0), (0.0, 0.5), (0.4, 0.4)]

@@ -9,7 +9,7 @@ from cocotb.utils import get_sim_time
 
 from ..cocotb.bench import Bench
 from ..cocotb.build import parameters_from_json
-from .speed import COCOTB_FRAMES, save_speed, speed_frames
+from .speed import COCOTB_FRAMES, REPEATS, save_speed, speed_frames
 from .traffic import config_for
 
 
@@ -18,13 +18,16 @@ async def _replay(dut: Any, name: str, *, plain: bool) -> None:
     bench = Bench(dut, parameters, seed=1, plain=plain)
     await bench.start(config_for("ipv4", udp_checksum=parameters.udp_checksum))
     tenant, underlay = ([frame.data for frame in frames] for frames in speed_frames(COCOTB_FRAMES))
-    started, time = process_time(), get_sim_time("ns")
-    bench.send("tenant", tenant)
-    bench.send("underlay", underlay)
-    outputs = await bench.drain()
-    seconds = process_time() - started
-    assert len(outputs.tenant) == len(outputs.underlay) == COCOTB_FRAMES
-    clocks = round((get_sim_time("ns") - time) / 10)
+    timed = []
+    for _ in range(REPEATS):
+        started, time = process_time(), get_sim_time("ns")
+        bench.send("tenant", tenant)
+        bench.send("underlay", underlay)
+        outputs = await bench.drain()
+        seconds = process_time() - started
+        assert len(outputs.tenant) == len(outputs.underlay) == COCOTB_FRAMES
+        timed.append((seconds, round((get_sim_time("ns") - time) / 10)))
+    seconds, clocks = min(timed)
     save_speed(simulator=name, frames=2 * COCOTB_FRAMES, clocks=clocks, seconds=seconds)
 
 

@@ -11,11 +11,14 @@ tells what is known of the frame including that beat. A register written from th
 a combinational function of signals at stage s is at stage s; delaying by k clocks moves it to s + k.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, ValueLike
 
-__all__ = ["BeatPipe", "Staged", "Stages", "first_stage"]
+__all__ = ["WIDE", "BeatPipe", "Staged", "Stages", "first_stage"]
+
+WIDE = 16
+"""From so many lanes on, a field has many places in one beat, and a decision is due within few clocks."""
 
 
 def gap(lanes: int, decided: int, used: int) -> int:
@@ -115,6 +118,7 @@ class BeatPipe(Stages):
         self.inside = index != 0
         """Between a frame's first beat and its last."""
         self._hits: dict[tuple[int, int], Signal] = {}
+        self._tests: dict[tuple[int, int, Callable[[Value], Value]], Signal] = {}
         self._views: list[dict[str, Value]] = [{"valid": valid, "data": data, "last": last, "index": index}]
 
     def view(self, stage: int) -> dict[str, Value]:
@@ -187,6 +191,52 @@ class BeatPipe(Stages):
                 self.m.d.sync += register.eq(chosen)
             captured.append(register)
         return Staged(Cat(*reversed(captured)), stage + 1)
+
+    def capture_test(
+        self,
+        stage: int,
+        places: Sequence[tuple[int, ValueLike]],
+        length: int,
+        test: Callable[[Value], Value],
+        *,
+        name: str,
+    ) -> Staged:
+        """Capture whether ``test`` holds for ``length`` bytes of each frame.
+
+        Like `capture`, but of one bit, and of a wide beat it is found out a clock ahead, in every lane where the
+        field may begin: so the bit comes without the test's depth.
+
+        Parameters
+        ----------
+        stage, places, length
+            As for `capture`.
+        test : callable
+            From the field as a number, the first byte most significant, to one bit.
+
+        Returns
+        -------
+        Staged
+            The bit, at ``stage + 1``.
+        """
+        starts = {start % self.lanes for start, _ in places}
+        if stage == 0 or self.lanes < WIDE or max(starts) + length > self.lanes:
+            field = self.capture(stage, places, length, name=name)
+            return Staged(self.wire(test(field.value)), field.stage)
+        hit, passes = [], []
+        for start, condition in places:
+            lane = start % self.lanes
+            key = (stage, lane, test)
+            if key not in self._tests:
+                ahead = self.view(stage - 1)["data"]
+                octets = [ahead[8 * i : 8 * i + 8] for i in range(lane, lane + length)]
+                self._tests[key] = Signal(name=f"{name}_in_lane_{lane}", reset_less=True)
+                self.m.d.sync += self._tests[key].eq(test(Cat(*reversed(octets))))
+            hit.append(self.wire(self.hits(stage, start) & condition))
+            passes.append(hit[-1] & self._tests[key])
+        register = Signal(name=name, reset_less=True)
+        with self.m.If(Cat(*hit).any()):
+            self.m.d.sync += register.eq(Cat(*passes).any())
+        return Staged(register, stage + 1)
 
     def region(
         self, stage: int, begins: Sequence[tuple[int, ValueLike]], ends: Sequence[tuple[int, ValueLike]], *, name: str

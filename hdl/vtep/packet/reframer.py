@@ -154,6 +154,8 @@ class Reframer(wiring.Component):
         previous = Signal(self._data_width, reset_less=True)
         preload = Signal()
         consumed = Signal()  # the frame's last beat has been taken
+        at_last = Signal()  # job.beats is 0
+        leading = Signal()  # job.lead is not 0
         drain = Signal()  # the outgoing frame is complete, the stored one is not yet at its end
 
         pending = Signal()  # the last beat stands in the output register and waits for its verdict
@@ -168,8 +170,8 @@ class Reframer(wiring.Component):
         m.d.comb += advance.eq(~pending & (~self.o.valid | self.o.ready))
 
         # One step a clock: `emit` forms a beat, `take` uses one of the frame's.
-        need = (job.lead == 0) & ~consumed
-        final_step = consumed | Mux(job.whole, beat.last, job.beats == 0)
+        need = ~leading & ~consumed
+        final_step = consumed | Mux(job.whole, beat.last, at_last)
         emit = Signal()
         take = Signal()
         drop = Signal()
@@ -198,10 +200,11 @@ class Reframer(wiring.Component):
         with m.If(take):
             m.d.sync += [previous.eq(beat.data), preload.eq(0), consumed.eq(beat.last)]
         with m.If(emit):
-            with m.If(job.lead != 0):
-                m.d.sync += job.lead.eq(job.lead - 1)
+            with m.If(leading):
+                m.d.sync += [job.lead.eq(job.lead - 1), leading.eq(job.lead != 1)]
             m.d.sync += [
                 job.beats.eq(job.beats - 1),
+                at_last.eq(job.beats == 1),
                 job.prefix.eq(job.prefix >> 8 * lanes),
                 job.mask.eq(job.mask >> lanes),
             ]
@@ -212,6 +215,8 @@ class Reframer(wiring.Component):
                 active.eq(self.jobs.valid),
                 job.eq(self.jobs.payload),
                 preload.eq(self.jobs.payload.preload),
+                leading.eq(self.jobs.payload.lead != 0),
+                at_last.eq(self.jobs.payload.beats == 0),
                 consumed.eq(0),
                 drain.eq(0),
             ]

@@ -40,16 +40,16 @@ def command_layout(skip_range: int) -> data.StructLayout:
     )
 
 
-def sum_equals(a: Value, b: Value, total: Value) -> Value:
-    """Whether ``a + b == total``, modulo 2 to the width of ``a``, without a carry chain.
+def sum_reaches(a: Value, b: Value, end: Value) -> Value:
+    """Whether ``a + b + 1 == end``, modulo 2 to the width of ``a``, without a carry chain.
 
-    The carry into each bit that the total asks for must be the one that the bit below gives when it got what it asked
+    The carry into each bit that the sum asks for must be the one that the bit below gives when it got what it asked
     for.
     """
     width = len(a)
-    b, total = Cat(b, Const(0, width))[:width], Cat(total, Const(0, width))[:width]
-    given = Cat(Const(0, 1), (a & b) | ((a ^ b) & ~total))[:width]
-    return (a ^ b ^ total) == given
+    b, end = Cat(b, Const(0, width))[:width], Cat(end, Const(0, width))[:width]
+    given = Cat(Const(1, 1), (a & b) | ((a ^ b) & ~end))[:width]
+    return (a ^ b ^ end) == given
 
 
 class FrameStore(wiring.Component):
@@ -90,7 +90,7 @@ class FrameStore(wiring.Component):
     room : Out(1)
         A register: the writer may go on.
     vacant : Out(1)
-        Nothing is stored.
+        Nothing is stored, and nothing was a clock before.
 
     Notes
     -----
@@ -148,7 +148,8 @@ class FrameStore(wiring.Component):
         m.submodules.memory = memory = Memory(shape=self._layout, depth=self._depth, init=[], attrs=attributes)
         write = memory.write_port()
         read = memory.read_port()
-        m.submodules.ends = ends = TokenQueue(pointer, self._frames, margin=self._frame_margin)
+        # Where the frames end: the first beat behind each.
+        m.submodules.ends = ends = TokenQueue(pointer, self._frames, margin=self._frame_margin, register_output=True)
 
         # Writing: a frame beyond max_beats is cut there, so that it always has an end in the store.
         head = Signal(pointer)
@@ -164,7 +165,7 @@ class FrameStore(wiring.Component):
             write.data.empty.eq(Mux(self.write.last, self.write.empty, 0)),
             write.data.last.eq(last),
             ends.i.valid.eq(take & last),
-            ends.i.payload.eq(head),
+            ends.i.payload.eq(head + 1),
         ]
         with m.If(self.write.valid):
             m.d.sync += count.eq(Mux(self.write.last, 0, Mux(at_limit, count, count + 1)))
@@ -174,19 +175,20 @@ class FrameStore(wiring.Component):
 
         # Reading. `base` is the first beat of the oldest frame, `position` the next beat to read of it.
         command = self.commands.payload
+        end = ends.o.payload
         base = Signal(pointer)
         position = Signal(pointer)
         started = Signal()
-        free_from = Signal(pointer)
         go = Signal()
         address = Signal(pointer)
         step = Signal()
         ending = Signal()
-        at_last = sum_equals(base, command.skip, ends.o.payload)
         m.d.comb += [
             address.eq(Mux(started, position, base + command.skip)),
             step.eq(self.commands.valid & ~command.drop & (~started | (position != head)) & go),
-            ending.eq(ends.o.valid & Mux(started, ends.o.payload == position, at_last)),
+            ending.eq(
+                ends.o.valid & Mux(started, sum_reaches(position, Const(0), end), sum_reaches(base, command.skip, end))
+            ),
             read.addr.eq(address),
         ]
         done = Signal()
@@ -196,13 +198,24 @@ class FrameStore(wiring.Component):
         with m.If(step):
             m.d.sync += position.eq(address + 1)
             m.d.sync += started.eq(~ending)
-            with m.If(command.final):
-                m.d.sync += free_from.eq(address)
-        with m.If(self.commands.valid & command.drop & ~ends.o.valid):
-            # All that is there belongs to the frame, and its end may need the room.
-            m.d.sync += free_from.eq(head)
         with m.If(ends.o.ready):
-            m.d.sync += [base.eq(ends.o.payload + 1), free_from.eq(ends.o.payload + 1)]
+            m.d.sync += base.eq(end)
+
+        # Room is given back a clock later, from registers.
+        free_from = Signal(pointer)
+        finished, used_up, flushed = Signal(), Signal(), Signal()
+        m.d.sync += [
+            finished.eq(ends.o.ready),
+            used_up.eq(step & command.final),
+            # All that is there belongs to the frame to be dropped, and its end may need the room.
+            flushed.eq(self.commands.valid & command.drop & ~ends.o.valid),
+        ]
+        with m.If(finished):
+            m.d.sync += free_from.eq(base)
+        with m.Elif(used_up):
+            m.d.sync += free_from.eq(position)
+        with m.Elif(flushed):
+            m.d.sync += free_from.eq(head)
 
         used = Signal(pointer)
         m.d.comb += used.eq(head - free_from)

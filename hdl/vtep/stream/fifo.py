@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from amaranth.hdl import Module, Mux, Signal
+from amaranth.hdl import Module, Mux, Signal, Value
 from amaranth.lib import stream, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
@@ -20,7 +20,7 @@ class TokenQueue(wiring.Component):
 
     ``i.ready``, ``o.valid`` and ``room`` come from flip-flops. ``o.payload`` comes from distributed RAM
     (read address from flip-flops), so count one RAM read at its far end; with ``register_output``, or with
-    ``depth`` 2, it comes straight from flip-flops.
+    ``depth`` 2, it comes straight from flip-flops, and ``i.payload`` sees a two-to-one multiplexer.
 
     Parameters
     ----------
@@ -32,7 +32,7 @@ class TokenQueue(wiring.Component):
         Tokens that may be on their way to ``i`` when another is launched, 0 .. ``depth`` - 1. For a pipeline
         that looks at ``room`` in the clock of the launch and writes ``n`` clocks later, that is ``n``.
     register_output : bool
-        Put a register behind the RAM. It counts towards ``depth``.
+        Keep the oldest token in a register behind the RAM. It counts towards ``depth``.
 
     Attributes
     ----------
@@ -41,12 +41,13 @@ class TokenQueue(wiring.Component):
     o : stream of ``shape``, out
     room : Signal(), out
         In a clock with ``room`` high, one more token may be launched although ``margin`` tokens are on
-        their way, and none of them will find the queue full. What is written or read in clock t
-        shows in ``room`` in clock t + 1.
+        their way, and none of them will find the queue full. What is written in clock t shows in ``room`` in
+        clock t + 1, what is read then, in clock t + 2 (with ``depth`` 2, t + 1).
     level : Signal(range(depth + 1)), out
-        Tokens inside.
+        Tokens inside, and (not with ``depth`` 2) one that left in the clock before: ``o.ready`` comes late, and so
+        it has few levels of logic behind it. ``i.ready`` and ``room`` rest on this count.
     latency : int
-        1 clock; with ``register_output`` (and ``depth`` > 2) 2 clocks. One token per clock in and out.
+        1 clock. One token per clock in and out.
 
     Reset empties it.
 
@@ -64,7 +65,7 @@ class TokenQueue(wiring.Component):
         self.depth = depth
         self.margin = check_range("margin", margin, 0, depth - 1)
         self.register_output = register_output and depth > 2
-        self.latency = 2 if self.register_output else 1
+        self.latency = 1
         super().__init__(
             {
                 "i": In(stream.Signature(shape)),
@@ -100,6 +101,7 @@ class TokenQueue(wiring.Component):
 
         write = Signal()
         read = Signal()
+        gone = Signal()
         fetch = Signal()
         stored = Signal(range(self.depth + 1))
         waiting = Signal()
@@ -116,43 +118,44 @@ class TokenQueue(wiring.Component):
         with m.If(fetch):
             m.d.sync += read_port.addr.eq(read_port.addr + 1)
 
-        self._count(m, self.level, write, read)
-        # The comparisons do not wait for `write` and `read`.
+        m.d.sync += gone.eq(read)
+        self._count(m, self.level, write, gone)
+        # The comparisons do not wait for `write` and `gone`.
         highest = self.depth - self.margin
         room = Signal(init=1)
         m.d.sync += room.eq(
             Mux(
                 write,
-                Mux(read, self.level < highest, self.level + 1 < highest),
-                Mux(read, self.level < highest + 1, self.level < highest),
+                Mux(gone, self.level < highest, self.level + 1 < highest),
+                Mux(gone, self.level < highest + 1, self.level < highest),
             )
         )
         m.d.comb += self.room.eq(room)
 
+        # `stored` counts what the RAM holds that has not gone on to the output.
+        self._count(m, stored, write, fetch)
+        with m.If(write & ~fetch):
+            m.d.sync += waiting.eq(1)
+        with m.Elif(fetch & ~write & (stored == 1)):
+            m.d.sync += waiting.eq(0)
+
         if self.register_output:
-            self._count(m, stored, write, fetch)
+            # A token that finds the RAM empty passes it by, in the clock in which it is written as well.
             valid = Signal()
             payload = Signal(self.shape, reset_less=True)
+            free = ~valid | self.o.ready
             m.d.comb += [
-                fetch.eq(waiting & (~valid | self.o.ready)),
+                fetch.eq(free & (waiting | write)),
                 self.o.valid.eq(valid),
                 self.o.payload.eq(payload),
             ]
-            with m.If(fetch):
-                m.d.sync += [payload.eq(read_port.data), valid.eq(1)]
-            with m.Elif(self.o.ready):
-                m.d.sync += valid.eq(0)
+            with m.If(free):
+                m.d.sync += [
+                    payload.eq(Mux(waiting, Value.cast(read_port.data), Value.cast(self.i.payload))),
+                    valid.eq(waiting | write),
+                ]
         else:
-            m.d.comb += [
-                stored.eq(self.level),
-                fetch.eq(read),
-                self.o.valid.eq(waiting),
-                self.o.payload.eq(read_port.data),
-            ]
-        with m.If(write):
-            m.d.sync += waiting.eq(1)
-        with m.Elif(fetch & (stored == 1)):
-            m.d.sync += waiting.eq(0)
+            m.d.comb += [fetch.eq(read), self.o.valid.eq(waiting), self.o.payload.eq(read_port.data)]
 
     @staticmethod
     def _count(m: Module, counter: Signal, up: Signal, down: Signal) -> None:

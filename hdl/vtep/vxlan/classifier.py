@@ -1,11 +1,14 @@
 """The rules of decapsulation (SPEC.md section 4) in their order: which is the first that applies to a frame."""
 
-from amaranth.hdl import Const, Module, Mux, Signal, Value, unsigned
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, unsigned
 from amaranth.lib import enum
 
 from ..control.counters import DECAP_REASONS
 
-__all__ = ["TO_HOST", "Rule", "first_rule", "reason_index"]
+__all__ = ["TO_HOST", "Rule", "first_rule", "outcome", "reason_index"]
+
+FAN_IN = 6
+"""Rules that are joined at once: as many as a look-up table has inputs."""
 
 
 class Rule(enum.Enum, shape=unsigned(5)):
@@ -73,6 +76,29 @@ def first_rule(m: Module, flags: dict[Rule, Value]) -> Value:
             pairs.append((either, chosen))
         level = pairs + level[len(pairs) * 2 :]
     return level[0][1]
+
+
+def outcome(m: Module, flags: dict[Rule, Value]) -> tuple[Value, Value]:
+    """Whether the first rule whose flag is high drops the frame, and whether it sends it to the host.
+
+    Faster than to look at the rule's number.
+    """
+    level: list[tuple[Value, Value]] = [
+        (flags[rule], Const(1, 1) if rule in TO_HOST else Const(0, 1)) for rule in Rule if rule in flags
+    ]
+    level = level or [(Const(0, 1), Const(0, 1))]
+    while len(level) > 1:
+        nodes: list[tuple[Value, Value]] = []
+        for group in (level[at : at + FAN_IN] for at in range(0, len(level), FAN_IN)):
+            some, host = Signal(), Signal()
+            chosen = group[-1][1]
+            for flag, to_host in reversed(group[:-1]):
+                chosen = Mux(flag, to_host, chosen)
+            m.d.comb += [some.eq(Cat(flag for flag, _ in group).any()), host.eq(chosen)]
+            nodes.append((some, host))
+        level = nodes
+    some, host = level[0]
+    return some & ~host, some & host
 
 
 def reason_index(m: Module, rule: Value) -> tuple[Value, Value]:

@@ -1,6 +1,6 @@
 """The decapsulator: underlay frames in, tenant and host frames out (SPEC.md section 4)."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, unsigned
 from amaranth.lib import data, wiring
@@ -13,8 +13,6 @@ from ..control.tables import Table
 from ..headers import (
     ETHERNET,
     ETHERTYPE_CTAG,
-    ETHERTYPE_IPV4,
-    ETHERTYPE_IPV6,
     IPV4,
     IPV6,
     MAC_BYTES,
@@ -27,19 +25,18 @@ from ..headers import (
 from ..integrity.checksum import ChecksumAccumulator
 from ..lookup.exact import ExactMatch
 from ..packet.length import FrameEnd, measure
-from ..packet.pipe import BeatPipe, Staged, first_stage
+from ..packet.pipe import WIDE, BeatPipe, Staged, first_stage
 from ..packet.reframer import Reframer, shift_fields
 from ..packet.store import FrameStore, command_layout
 from ..stream.fifo import TokenQueue
 from ..stream.packet import packet_signature
-from .classifier import TO_HOST, Rule, first_rule, reason_index
+from .classifier import Rule, first_rule, outcome, reason_index
 from .underlay_parser import (
     OUTER_WORDS,
     TUNNEL_BYTES,
     WORD,
     UnderlayFields,
     ip_field,
-    is_tag,
     parse_underlay,
     window_bytes,
 )
@@ -145,28 +142,27 @@ class Decapsulator(wiring.Component):
         fields = parse_underlay(m, pipe, parameters, latency)
         self._fields, self._pipe, self._end = fields, pipe, end
 
-        verdict_stage = fields.ready + 1
+        stage = fields.ready + 1
         flags, late, length_bad = self._rules(m, pipe, fields, end)
-        head = pipe.at(fields.head, verdict_stage)
-        tail = pipe.at(fields.tail, verdict_stage)
-
-        # The first rule that the headers alone decide; kept for the frame's end.
-        early = first_rule(m, flags)
+        head, tail = pipe.at(fields.head, stage), pipe.at(fields.tail, stage)
+        # Which rule it was has a clock more. The first that the headers alone decide is kept for the frame's end.
+        early = pipe.register(Staged(first_rule(m, flags), stage))
+        at_end_stage = early.stage
         kept = Signal(5)
-        with m.If(head):
-            m.d.sync += kept.eq(early)
-        by_headers = Signal(5)
-        m.d.comb += by_headers.eq(Mux(head, early, kept))
+        by_headers = pipe.wire(Mux(pipe.at(fields.head, at_end_stage), early.value, kept))
+        m.d.sync += kept.eq(by_headers)
         # With what the end of the frame tells. RUNT is known with the headers, as such a frame ends there.
+        late_then = pipe.at(Staged(late, stage), at_end_stage)
+        length_bad_then = pipe.at(Staged(length_bad, stage), at_end_stage)
         at_end = Signal(5)
-        with m.If((by_headers != Rule.RUNT.value) & (late != 0)):
-            m.d.comb += at_end.eq(Mux(late[0], Rule.OVERSIZE.value, Rule.ERROR.value))
-        with m.Elif((by_headers > Rule.IP_LENGTH.value) & length_bad):
+        with m.If((by_headers != Rule.RUNT.value) & (late_then != 0)):
+            m.d.comb += at_end.eq(Mux(late_then[0], Rule.OVERSIZE.value, Rule.ERROR.value))
+        with m.Elif((by_headers > Rule.IP_LENGTH.value) & length_bad_then):
             m.d.comb += at_end.eq(Rule.IP_LENGTH.value)
         with m.Else():
             m.d.comb += at_end.eq(by_headers)
 
-        final_rule, final_stage = self._final_rule(m, Staged(at_end, verdict_stage))
+        final_rule, final_stage = self._final_rule(m, Staged(at_end, at_end_stage))
         ended = pipe.at(fields.tail, final_stage)
         counts, index = reason_index(m, final_rule)
         bad = Signal()
@@ -180,7 +176,7 @@ class Decapsulator(wiring.Component):
             store.write.empty.eq(self.i.payload.empty),
             store.write.last.eq(self.i.payload.last),
         ]
-        token = self._token(m, verdict_stage, pipe.wire(Mux(tail, at_end, early)))
+        token = self._token(m, stage, *outcome(m, self._now(flags, tail, late, length_bad)))
         verdicts = TokenQueue(unsigned(1), FRAMES)
         m.submodules.verdicts = verdicts
         m.d.comb += [verdicts.i.valid.eq(ended), verdicts.i.payload.eq(bad)]
@@ -196,6 +192,15 @@ class Decapsulator(wiring.Component):
         m.d.sync += counting.eq(Cat(accepted, counting[:-1]))
         m.d.comb += self.idle.eq(~pipe.inside & store.vacant & ~reframer.busy & ~counting.any())
         return m
+
+    @staticmethod
+    def _now(flags: dict[Rule, Value], tail: Value, late: Value, length_bad: Value) -> dict[Rule, Value]:
+        """The rules as they stand for a frame whose headers are there, and its end, if ``tail`` is high."""
+        return flags | {
+            Rule.OVERSIZE: tail & late[0],
+            Rule.ERROR: tail & late[1],
+            Rule.IP_LENGTH: flags[Rule.IP_LENGTH] | (tail & length_bad),
+        }
 
     def _vni_table(self, m: Module) -> ExactMatch:
         """Index, tag and policy by VNI."""
@@ -332,12 +337,11 @@ class Decapsulator(wiring.Component):
         self._vlan, self._push = policy.vlan, policy.push
         flags[Rule.UNKNOWN_VNI] = ~vni[0]
         flags[Rule.INNER_RUNT] = flag(udp_length < TUNNEL_BYTES + ETHERNET.length, "inner_runt")
-        inner_tag = is_tag(at(fields.inner_types[0]))
         tagged_length = TUNNEL_BYTES + ETHERNET.length + TAG_BYTES
-        flags[Rule.INNER_VLAN] = flag(inner_tag & (udp_length >= tagged_length), "inner_tagged")
+        flags[Rule.INNER_VLAN] = flag(at(fields.inner_tags[0]) & (udp_length >= tagged_length), "inner_tagged")
         flags[Rule.INNER_VLAN] = flags[Rule.INNER_VLAN] & policy.inner_vlan_discard
 
-        flags[Rule.ECN] = self._ecn(m, flag, at, ip, udp_length)
+        flags[Rule.ECN] = self._ecn(m, flag, at, ip)
         late = Cat(flag(at(end.oversize), "oversize"), flag(at(end.error), "marked"))
         return flags, late, flag(beyond, "beyond_frame")
 
@@ -372,13 +376,14 @@ class Decapsulator(wiring.Component):
         flag: Callable[[Value, str], Value],
         at: Callable[[Staged], Value],
         ip: Callable[[int, int], Value],
-        udp_length: Value,
     ) -> Value:
         """Rule 15: whether the frame is to be dropped; prepares the new inner fields."""
         fields = self._fields
-        types = [at(staged) for staged in fields.inner_types]
-        tagged = [is_tag(types[0]), is_tag(types[0]) & is_tag(types[1])]
-        ethertype = Mux(tagged[1], types[2], Mux(tagged[0], types[1], types[0]))
+        tagged = [at(fields.inner_tags[0]), at(fields.inner_tags[0]) & at(fields.inner_tags[1])]
+
+        def behind_tags(choice: Sequence[Value]) -> Value:
+            return Mux(tagged[1], choice[2], Mux(tagged[0], choice[1], choice[0]))
+
         start = at(fields.inner_start)
         version, ihl, second = start[12:], start[8:12], start[:8]
         tag_count = tagged[0] + tagged[1]
@@ -386,14 +391,14 @@ class Decapsulator(wiring.Component):
         def whole(length: int) -> Value:
             """An inner IP header of ``length`` is inside the inner frame."""
             least = TUNNEL_BYTES + ETHERNET.length + length
-            return Mux(
-                tagged[1],
-                udp_length >= least + 2 * TAG_BYTES,
-                Mux(tagged[0], udp_length >= least + TAG_BYTES, udp_length >= least),
-            )
+            fits = Signal(3, name=f"fits_{length}")
+            m.d.sync += fits.eq(Cat(fields.udp.value[16:32] >= least + TAG_BYTES * tags for tags in range(3)))
+            return behind_tags(list(at(Staged(fits, fields.udp.stage + 1))))
 
-        inner4 = (ethertype == ETHERTYPE_IPV4) & (version == 4) & (ihl >= 5) & whole(IPV4.length)
-        inner6 = (ethertype == ETHERTYPE_IPV6) & (version == 6) & whole(IPV6.length)
+        inner4 = (
+            behind_tags([at(each) for each in fields.inner_ipv4]) & (version == 4) & (ihl >= 5) & whole(IPV4.length)
+        )
+        inner6 = behind_tags([at(each) for each in fields.inner_ipv6]) & (version == 6) & whole(IPV6.length)
         outer_ecn = Mux(at(fields.ipv6), ip(1, 1)[4:6], ip(1, 1)[:2])
         # Both families at once: which it is takes longer to know.
         is4 = flag(inner4, "inner_ipv4")
@@ -476,9 +481,13 @@ class Decapsulator(wiring.Component):
         before_end = Cat(~past & ~(ends_here & (end_at[:lane_bits] <= lane)) for lane in range(lanes))
 
         m.submodules.udp_checksum = total = ChecksumAccumulator(self._parameters.data_width)
-        beat = pipe.view(stage + 1)
+        regions = [Staged(pipe.wire(region), stage) for region in (datagram | pseudo, before_end)]
+        if lanes >= WIDE:
+            regions = [pipe.register(region) for region in regions]
+        masked = regions[0].stage + 1
+        beat = pipe.view(masked)
         mask = Signal(lanes)
-        m.d.sync += mask.eq((datagram | pseudo) & before_end)
+        m.d.sync += mask.eq(regions[0].value & regions[1].value)
         m.d.comb += [
             total.valid.eq(beat["valid"]),
             total.first.eq(beat["index"] == 0),
@@ -487,7 +496,7 @@ class Decapsulator(wiring.Component):
             total.mask.eq(mask),
         ]
         # The sum with the pseudo-header's protocol and length must be 0xFFFF, or twice that without the carry's return.
-        summed = stage + 1 + total.latency
+        summed = masked + total.latency
         rest = Signal(17)
         m.d.sync += rest.eq(length + PROTOCOL_UDP)
         with_rest = Signal(18)
@@ -502,7 +511,7 @@ class Decapsulator(wiring.Component):
         final = pipe.wire(Mux((rule > Rule.UDP_CHECKSUM.value) & bad, Rule.UDP_CHECKSUM.value, rule))
         return final, final_stage
 
-    def _token(self, m: Module, stage: int, rule: Value) -> data.View:
+    def _token(self, m: Module, stage: int, drop: Value, to_host: Value) -> data.View:
         """All that the egress must know of a frame, as decided by its headers (and its end, if that is known)."""
         pipe, fields, parameters = self._pipe, self._fields, self._parameters
         lane_bits = (parameters.lanes - 1).bit_length()
@@ -512,8 +521,7 @@ class Decapsulator(wiring.Component):
         whole = shift_fields(parameters.data_width, 0, self._shifts())
         token = Signal(self._token_layout())
 
-        host = Signal()
-        m.d.comb += host.eq(Cat(rule == member.value for member in TO_HOST).any())
+        host = pipe.wire(to_host)
         words = pipe.at(fields.words, stage)
         push = self._push
         chosen = {
@@ -539,7 +547,7 @@ class Decapsulator(wiring.Component):
         m.d.sync += [plain.eq(udp_length - TUNNEL_BYTES - 1), pushed.eq(udp_length - TUNNEL_BYTES - 1 + TAG_BYTES)]
         before_last = Mux(push, pushed, plain)[:LENGTH_BITS]
         m.d.comb += [
-            token.drop.eq((rule != Rule.DELIVER.value) & ~host),
+            token.drop.eq(drop),
             token.skip.eq(constant("skip")),
             token.rotation.eq(constant("rotation")),
             token.preload.eq(constant("preload")),
@@ -554,7 +562,7 @@ class Decapsulator(wiring.Component):
             token.checksum.eq(self._checksum),
             token.tags.eq(self._inner_tags + push),
             token.user.host.eq(host),
-            token.user.delivered.eq(rule == Rule.DELIVER.value),
+            token.user.delivered.eq(~drop & ~host),
             token.user.carried.vni.eq(self._vni_index),
             token.user.carried.tunnel_used.eq(self._peer[0]),
             token.user.carried.tunnel.eq(self._peer[1:]),

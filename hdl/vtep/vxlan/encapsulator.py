@@ -1,5 +1,7 @@
 """The encapsulator: tenant frames in, underlay frames out (SPEC.md section 3)."""
 
+from collections.abc import Sequence
+
 from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, unsigned
 from amaranth.lib import data, wiring
 from amaranth.lib.memory import Memory
@@ -31,7 +33,7 @@ from ..packet.store import FrameStore
 from ..stream.fifo import TokenQueue
 from ..stream.packet import packet_signature
 from .outer_header import OuterHeader, copy_layout, overhead, prefix
-from .tenant_parser import MAX_TAGS, TenantFields, parse_tenant, window_bytes
+from .tenant_parser import MAX_TAGS, PORT_BYTES, TenantFields, parse_tenant, window_bytes
 from .underlay_parser import ip_field, is_tag
 
 __all__ = ["Encapsulator"]
@@ -292,7 +294,8 @@ class Encapsulator(wiring.Component):
     def _flow(self, m: Module, fields: TenantFields, end: FrameEnd, vni: Staged) -> tuple[Staged, Staged]:
         """The inner packet's fields that tunnels inherit, and the flow hash."""
         pipe = self._pipe
-        stage = max(fields.ready, vni.stage)
+        first = max(fields.ready, vni.stage)
+        stage = first + 1
 
         def at(staged: Staged) -> Value:
             return pipe.at(staged, stage)
@@ -300,36 +303,52 @@ class Encapsulator(wiring.Component):
         def ip(offset: int, length: int) -> Value:
             return ip_field(fields, pipe, stage, offset, length)
 
-        length = at(end.length)
-        strip = data.View(self._vni_layout(), at(vni)).strip
-        types = [at(staged) for staged in fields.types]
-        # Tags that count: the EtherType behind them is there, and at most two of them belong to the inner frame.
-        real: list[Value] = []
-        for i in range(MAX_TAGS):
-            whole = length >= ETHERNET.length + TAG_BYTES * (i + 1)
-            real.append(
-                pipe.wire(is_tag(types[i]) & whole & (real[-1] if i else 1) & (strip if i == MAX_TAGS - 1 else 1))
-            )
-        ethertype = pipe.wire(Mux(real[2], types[3], Mux(real[1], types[2], Mux(real[0], types[1], types[0]))))
+        def flag(value: Value, name: str) -> Signal:
+            """What is found out at ``first``, a register at ``stage``."""
+            register = Signal(name=name, reset_less=True)
+            m.d.sync += register.eq(value)
+            return register
+
+        # What each number of tags would mean. A tag counts if the EtherType behind it is there, and the third only if
+        # the first is removed: at most two belong to the inner frame.
+        length = pipe.at(end.length, first)
+        strip = data.View(self._vni_layout(), pipe.at(vni, first)).strip
+        types = [pipe.at(staged, first) for staged in fields.types]
+        present = [pipe.wire(is_tag(types[i])) for i in range(MAX_TAGS)]
+        start = ip_field(fields, pipe, first, 0, 1)
+        tags = []
+        is_ipv4, is_long = [], []
+        for i in range(MAX_TAGS + 1):
+            behind = ETHERNET.length + TAG_BYTES * i
+            if i < MAX_TAGS:
+                enough = length >= behind + TAG_BYTES
+                tags.append(flag(present[i] & enough & (strip if i == MAX_TAGS - 1 else 1), f"tag_{i}"))
+            is_ipv4.append(flag((types[i] == ETHERTYPE_IPV4) & (length >= behind + IPV4.length), f"ipv4_behind_{i}"))
+            is_long.append(flag(length >= behind + IPV6.length, f"ipv6_behind_{i}"))
+        good4 = flag((start[4:] == 4) & (start[:4] >= 5), "good_ipv4")
         # With three tags of which none is removed, the parser has read behind the third, but nothing counts there.
-        tag_count = pipe.wire(Mux(real[2], 3, Mux(real[1], 2, real[0])))
-        behind = pipe.wire(length - ETHERNET.length - Cat(Const(0, 2), tag_count))[: len(length)]
-        version = ip(0, 1)[4:]
-        ihl = ip(0, 1)[:4]
-        ipv4 = pipe.wire(
-            (ethertype == ETHERTYPE_IPV4)
-            & (version == 4)
-            & (ihl >= 5)
-            & (length >= ETHERNET.length + IPV4.length)
-            & (behind >= IPV4.length)
-        )
-        ipv6 = pipe.wire(
-            at(fields.ipv6)
-            & ~(is_tag(types[0]) & is_tag(types[1]) & is_tag(types[2]) & ~strip)
-            & (version == 6)
-            & (length >= ETHERNET.length + IPV6.length)
-            & (behind >= IPV6.length)
-        )
+        astray = present[0] & present[1] & present[2] & ~strip
+        good6 = flag(pipe.at(fields.ipv6, first) & ~astray & (start[4:] == 6), "good_ipv6")
+
+        def ported(offset: int, name: str) -> Signal:
+            protocol = ip_field(fields, pipe, first, offset, 1)
+            return flag(
+                (protocol == PROTOCOL_TCP) | (protocol == PROTOCOL_UDP) | (protocol == PROTOCOL_SCTP), f"ported_{name}"
+            )
+
+        ported4, ported6 = ported(IPV4.offset("protocol"), "ipv4"), ported(IPV6.offset("next_header"), "ipv6")
+        fragment = flag(ip_field(fields, pipe, first, IPV4.offset("identification") + 2, 2)[:14] != 0, "fragment")
+        ports_end = ETHERNET.length + PORT_BYTES + Cat(Const(0, 2), pipe.at(fields.words, first))
+        ports_there = flag(length >= ports_end, "ports_there")
+
+        # Which number of tags it is.
+        def behind_tags(choice: Sequence[Value]) -> Value:
+            two = tags[0] & tags[1]
+            return Mux(two & tags[2], choice[3], Mux(two, choice[2], Mux(tags[0], choice[1], choice[0])))
+
+        ethertype = pipe.wire(behind_tags([at(staged) for staged in fields.types]))
+        ipv4 = pipe.wire(good4 & behind_tags(is_ipv4))
+        ipv6 = pipe.wire(good6 & behind_tags(is_long))
         first_two = ip(0, 2)
         inner = Signal(self._inner_layout())
         m.d.sync += [
@@ -338,11 +357,8 @@ class Encapsulator(wiring.Component):
             inner.df.eq(Mux(ipv4, ip(IPV4.offset("identification") + 2, 1)[6], ipv6)),
         ]
 
-        protocol = Mux(ipv4, ip(IPV4.offset("protocol"), 1), ip(IPV6.offset("next_header"), 1))
-        fragment = ipv4 & (ip(IPV4.offset("identification") + 2, 2)[:14] != 0)
-        ported = (protocol == PROTOCOL_TCP) | (protocol == PROTOCOL_UDP) | (protocol == PROTOCOL_SCTP)
-        ports_end = ETHERNET.length + 4 + Cat(Const(0, 2), at(fields.words))
-        ports = pipe.wire(Mux(ported & ~fragment & (length >= ports_end), at(fields.ports), 0))
+        has_ports = ports_there & Mux(ipv4, ported4 & ~fragment, ported6)
+        ports = pipe.wire(Mux(has_ports, at(fields.ports), 0))
         m.submodules.flow_hash = flow_hash = ToeplitzHash()
         source4, destination4 = ip(IPV4.offset("source"), 4), ip(IPV4.offset("destination"), 4)
         source6, destination6 = ip(IPV6.offset("source"), 16), ip(IPV6.offset("destination"), 16)

@@ -1,5 +1,6 @@
 """What the decapsulator must know of an underlay frame: fields of the outer and inner headers, wherever they are."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -21,7 +22,7 @@ from ..headers import (
 )
 from ..integrity.checksum import HeaderChecksumCheck
 from ..packet.length import head_event
-from ..packet.pipe import BeatPipe, Staged, first_stage
+from ..packet.pipe import WIDE, BeatPipe, Staged, first_stage
 
 __all__ = ["TUNNEL_BYTES", "UnderlayFields", "ip_field", "is_tag", "parse_underlay", "window_bytes"]
 
@@ -52,12 +53,24 @@ def is_tag(ethertype: Value) -> Value:
     return (ethertype == ETHERTYPE_CTAG) | (ethertype == ETHERTYPE_STAG)
 
 
+def is_ipv4(ethertype: Value) -> Value:
+    """The EtherType is that of IPv4."""
+    return ethertype == ETHERTYPE_IPV4
+
+
+def is_ipv6(ethertype: Value) -> Value:
+    """The EtherType is that of IPv6."""
+    return ethertype == ETHERTYPE_IPV6
+
+
 @dataclass
 class UnderlayFields:
     """Fields of a frame, each with its stage; numbers have the first byte on the wire most significant.
 
     ``ready`` is the stage at which the strobes ``head`` (all fields are there) and ``tail`` (the frame ends) are, and
     from which on every field can be used. ``words``: words between the outer Ethernet header and UDP, one-hot.
+    ``inner_tags``, ``inner_ipv4``, ``inner_ipv6``: what the inner EtherType is, and what stands in its place behind one
+    or two tags.
     ``ip_start`` and ``ip_rest`` hold the first 40 (without IPv6 20) bytes of the IP header.
     """
 
@@ -77,7 +90,9 @@ class UnderlayFields:
     udp: Staged
     vxlan: Staged
     inner_macs: Staged
-    inner_types: tuple[Staged, ...]
+    inner_tags: tuple[Staged, ...]
+    inner_ipv4: tuple[Staged, ...]
+    inner_ipv6: tuple[Staged, ...]
     inner_start: Staged
     inner_checksum: Staged
 
@@ -130,8 +145,8 @@ def parse_underlay(m: Module, pipe: BeatPipe, parameters: VtepParameters, lookup
     ip_rest = pipe.capture(rest_stage, rest_places, ip_bytes - IP_START_BYTES, name="ip_rest")
     ip_ready = ip_start.stage
     ethertype = pipe.wire(Mux(tag.value, types[1].value, types[0].value))
-    ipv4 = Staged(pipe.wire(ethertype == ETHERTYPE_IPV4), 1)
-    ipv6 = Staged(pipe.wire((ethertype == ETHERTYPE_IPV6) if parameters.ipv6 else 0), 1)
+    ipv4 = Staged(pipe.wire(is_ipv4(ethertype)), 1)
+    ipv6 = Staged(pipe.wire(is_ipv6(ethertype) if parameters.ipv6 else 0), 1)
     ihl = Staged(ip_start.value[-8:-4], ip_ready)
 
     # Where UDP begins, as words behind the Ethernet header.
@@ -139,7 +154,7 @@ def parse_underlay(m: Module, pipe: BeatPipe, parameters: VtepParameters, lookup
     word_count = Signal(range(OUTER_WORDS.stop))
     m.d.comb += word_count.eq(ip_words + pipe.at(tag, ip_ready))
     words = Staged(pipe.wire(Cat(word_count == k for k in OUTER_WORDS)), ip_ready)
-    if lanes >= 16:
+    if lanes >= WIDE:
         words = pipe.register(words)  # narrower ones have more time before UDP arrives, and less depth behind
 
     def ihl_decides(stage: int, used: int) -> list[tuple[int, int, int]]:
@@ -153,18 +168,23 @@ def parse_underlay(m: Module, pipe: BeatPipe, parameters: VtepParameters, lookup
     m.submodules.ip_checksum = check = HeaderChecksumCheck(parameters.data_width)
     at_words = [pipe.at(Staged(word_count, ip_ready), check_stage) == k for k in OUTER_WORDS]
     header_ends = [(outer + WORD * k, at_words[i]) for i, k in enumerate(OUTER_WORDS)]
-    view = pipe.view(check_stage)
+    covered = Staged(pipe.region(check_stage, behind_tag(check_stage, 0), header_ends, name="ip_header"), check_stage)
+    ended = Cat(pipe.hits(check_stage, end - 1) & condition for end, condition in header_ends).any()
+    ending = Staged(pipe.wire(ended), check_stage)
+    if lanes >= WIDE:
+        covered, ending = pipe.register(covered), pipe.register(ending)
+    view = pipe.view(covered.stage)
     m.d.comb += [
         check.valid.eq(view["valid"]),
         check.first.eq(view["index"] == 0),
         check.data.eq(view["data"]),
-        check.mask.eq(pipe.region(check_stage, behind_tag(check_stage, 0), header_ends, name="ip_header")),
-        check.end.eq(Cat(pipe.hits(check_stage, end - 1) & condition for end, condition in header_ends).any()),
+        check.mask.eq(covered.value),
+        check.end.eq(ending.value),
     ]
     ok = Signal()
     with m.If(check.done):
         m.d.sync += ok.eq(check.ok)
-    checksum_ok = Staged(Mux(check.done, check.ok, ok), check_stage + check.latency)
+    checksum_ok = Staged(Mux(check.done, check.ok, ok), covered.stage + check.latency)
 
     # UDP, VXLAN and the inner Ethernet header.
     udp_stage = first_stage(lanes, ihl_decides(words.stage, first_udp))
@@ -178,9 +198,19 @@ def parse_underlay(m: Module, pipe: BeatPipe, parameters: VtepParameters, lookup
     udp = behind_ip(0, UDP.length, "udp")
     vxlan = behind_ip(UDP.length, VXLAN.length, "vxlan")
     inner_macs = behind_ip(TUNNEL_BYTES, MAC_BYTES, "inner_macs")
-    inner_types = tuple(
-        behind_ip(TUNNEL_BYTES + MAC_BYTES + TAG_BYTES * i, 2, f"inner_type_{i}") for i in range(INNER_TAGS + 1)
-    )
+
+    def inner_types(test: Callable[[Value], Value], count: int, name: str) -> tuple[Staged, ...]:
+        offsets = [TUNNEL_BYTES + MAC_BYTES + TAG_BYTES * i for i in range(count)]
+        return tuple(
+            pipe.capture_test(
+                udp_stage, [(start + offset, here) for start, here in udp_places], 2, test, name=f"{name}_{i}"
+            )
+            for i, offset in enumerate(offsets)
+        )
+
+    inner_tags = inner_types(is_tag, INNER_TAGS, "inner_tag")
+    inner_ipv4 = inner_types(is_ipv4, INNER_TAGS + 1, "inner_ipv4")
+    inner_ipv6 = inner_types(is_ipv6, INNER_TAGS + 1, "inner_ipv6")
 
     # The inner IP header, behind at most two tags.
     first_type = outer + TUNNEL_BYTES + MAC_BYTES
@@ -202,7 +232,7 @@ def parse_underlay(m: Module, pipe: BeatPipe, parameters: VtepParameters, lookup
         words.stage - 1,
     )
     words_inner = pipe.at(words, inner_stage)
-    tags_inner = [pipe.wire(is_tag(pipe.at(inner_types[i], inner_stage))) for i in range(INNER_TAGS)]
+    tags_inner = [pipe.at(tag, inner_stage) for tag in inner_tags]
     tag_counts = [~tags_inner[0], tags_inner[0] & ~tags_inner[1], tags_inner[0] & tags_inner[1]]
     inner_at = [
         pipe.wire(
@@ -240,7 +270,9 @@ def parse_underlay(m: Module, pipe: BeatPipe, parameters: VtepParameters, lookup
         udp=udp,
         vxlan=vxlan,
         inner_macs=inner_macs,
-        inner_types=inner_types,
+        inner_tags=inner_tags,
+        inner_ipv4=inner_ipv4,
+        inner_ipv6=inner_ipv6,
         inner_start=inner_start,
         inner_checksum=inner_checksum,
     )

@@ -3,7 +3,7 @@ from amaranth.hdl import Cat, Module, Signal
 
 from helpers.packet_bench import simulate
 from vtep.control.counters import DECAP_REASONS
-from vtep.vxlan.classifier import TO_HOST, Rule, first_rule, reason_index
+from vtep.vxlan.classifier import TO_HOST, Rule, first_rule, outcome, reason_index
 
 ALL = [rule for rule in Rule if rule is not Rule.DELIVER]
 
@@ -15,7 +15,8 @@ def test_the_first_rule_decides(rng, rules):
     m = Module()
     flags = {rule: Signal(name=rule.name) for rule in reversed(rules)}  # the order of the rules counts, no other
     decided = Signal(5)
-    m.d.comb += decided.eq(first_rule(m, flags))
+    drop, host = Signal(), Signal()
+    m.d.comb += [decided.eq(first_rule(m, flags)), Cat(drop, host).eq(Cat(outcome(m, flags)))]
     bits = Cat(*(flags[rule] for rule in rules))
     words = [
         sum((rng.random() < density) << i for i in range(len(rules))) for density in [0.1, 0.3, 0.9] for _ in range(60)
@@ -28,6 +29,8 @@ def test_the_first_rule_decides(rng, rules):
                 ctx.set(bits, word)
             expected = next((rule for i, rule in enumerate(rules) if word >> i & 1), Rule.DELIVER)
             assert ctx.get(decided) == expected.value
+            assert ctx.get(host) == (expected in TO_HOST)
+            assert ctx.get(drop) == (expected not in (*TO_HOST, Rule.DELIVER))
 
     simulate(m, bench)
 

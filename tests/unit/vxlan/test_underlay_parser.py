@@ -55,7 +55,11 @@ def make_case(rng):
         "inner_macs": number(frame[behind : behind + 12]),
     }
     for i in range(min(tags + 1, 3)):
-        expected[f"inner_type_{i}"] = number(frame[behind + 12 + 4 * i : behind + 14 + 4 * i])
+        ethertype = number(frame[behind + 12 + 4 * i : behind + 14 + 4 * i])
+        expected[f"inner_ipv4_{i}"] = int(ethertype == 0x0800)
+        expected[f"inner_ipv6_{i}"] = int(ethertype == 0x86DD)
+        if i < 2:
+            expected[f"inner_tags_{i}"] = int(ethertype in (0x8100, 0x88A8))
     place = behind + 14 + 4 * min(tags, 2)
     expected["inner_start"] = number(frame[place : place + 2])
     expected["inner_checksum"] = number(frame[place + 10 : place + 12])
@@ -67,7 +71,8 @@ def parser(data_width, **options):
     fields = parse_underlay(beats.m, beats.pipe, VtepParameters(data_width=data_width, **options), 3)
     assert fields.head.stage == fields.tail.stage == fields.ready
     watched = {name: getattr(fields, name) for name in NAMES}
-    watched |= {f"inner_type_{i}": staged for i, staged in enumerate(fields.inner_types)}
+    for name in ("inner_tags", "inner_ipv4", "inner_ipv6"):
+        watched |= {f"{name}_{i}": staged for i, staged in enumerate(getattr(fields, name))}
     for name, staged in watched.items():
         beats.watch(name, Staged(beats.pipe.at(staged, fields.ready), fields.ready))
     beats.watch("head", fields.head)

@@ -75,7 +75,8 @@ class PacketQueue(wiring.Component):
         m.d.comb += [
             store.commands.valid.eq(going | (waiting != 0)),
             store.commands.payload.final.eq(1),
-            self.o.valid.eq(store.beats.valid & (~store.beats.payload.last | errors.o.valid)),
+            # A packet's error mark is there before its last beat is.
+            self.o.valid.eq(store.beats.valid),
             self.o.payload.data.eq(store.beats.payload.data),
             self.o.payload.empty.eq(store.beats.payload.empty),
             self.o.payload.last.eq(store.beats.payload.last),

@@ -103,7 +103,6 @@ class TokenQueue(wiring.Component):
         read = Signal()
         gone = Signal()
         fetch = Signal()
-        stored = Signal(range(self.depth + 1))
         waiting = Signal()
 
         m.d.comb += [
@@ -132,11 +131,11 @@ class TokenQueue(wiring.Component):
         )
         m.d.comb += self.room.eq(room)
 
-        # `stored` counts what the RAM holds that has not gone on to the output.
-        self._count(m, stored, write, fetch)
+        # The RAM holds a token that has not gone on to the output.
+        final = (read_port.addr + 1)[: len(read_port.addr)] == write_port.addr
         with m.If(write & ~fetch):
             m.d.sync += waiting.eq(1)
-        with m.Elif(fetch & ~write & (stored == 1)):
+        with m.Elif(fetch & ~write & final):
             m.d.sync += waiting.eq(0)
 
         if self.register_output:

@@ -662,7 +662,7 @@ class Decapsulator(wiring.Component):
     ) -> None:
         """A frame goes on when its verdict is there, or is forgotten."""
         m.submodules.tokens = tokens = TokenQueue(token.shape(), FRAMES, margin=self._fields.ready + 2)
-        m.submodules.commands = commands = TokenQueue(store.commands.payload.shape(), 4)
+        m.submodules.commands = commands = TokenQueue(store.commands.payload.shape(), 4, register_output=True)
         m.submodules.jobs = jobs = TokenQueue(token.shape(), 4)
         judged = Signal()
         forget = tokens.o.payload.drop | verdicts.o.payload

@@ -500,7 +500,9 @@ class Encapsulator(wiring.Component):
             frame_margin=2,
             max_beats=-(-(parameters.max_frame_length + 1) // parameters.lanes),
         )
-        m.submodules.commands = commands = TokenQueue(store.commands.payload.shape(), JOBS, margin=margin)
+        m.submodules.commands = commands = TokenQueue(
+            store.commands.payload.shape(), JOBS, margin=margin, register_output=True
+        )
         launch = Signal()
         m.d.comb += launch.eq(jobs.room & commands.room)
         self._replicate(m, heads, tails, launch, outer)

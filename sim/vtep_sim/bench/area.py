@@ -128,7 +128,7 @@ def _on_xcup(block: Block, place: Path) -> Area:
         None,
         (),
         levels,
-        " > ".join(figures.path.cells),
+        f"{figures.path.start} to {figures.path.end}",
         f"at most {block.max_levels} LUT levels",
         block.max_levels is None or levels <= block.max_levels,
     )

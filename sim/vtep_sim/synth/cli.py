@@ -87,7 +87,8 @@ def synth(
                 typer.echo(
                     f"UltraScale+: {depth.path.luts} LUT on the longest register-to-register path "
                     f"(and {depth.path.carries} carry, {depth.path.wide_muxes} MUXF cells there); {depth.luts} LUT, "
-                    f"{depth.flip_flops} FF, {depth.ram_cells} RAM cells\n  path: " + " > ".join(depth.path.cells)
+                    f"{depth.flip_flops} FF, {depth.ram_cells} RAM cells\n"
+                    f"  path: {depth.path.start} to {depth.path.end}, through {', '.join(depth.path.cells)}"
                 )
     except ToolError as error:
         typer.echo(f"error: {error}", err=True)

@@ -31,13 +31,17 @@ class LongestPath:
         LUTs on the path, an inverter and the read of a distributed RAM counted as one each.
     carries, wide_muxes : int
         Carry cells and MUXF cells on the same path, which are not LUTs.
+    start, end : str
+        The registers at its two ends, by the net that they drive; behind the end's name its input port.
     cells : tuple of str
-        ``type name`` of the path's cells, from its start.
+        Types of the cells between, from the start on.
     """
 
     luts: int
     carries: int
     wide_muxes: int
+    start: str
+    end: str
     cells: tuple[str, ...]
 
 
@@ -78,23 +82,45 @@ class Netlist:
         """
         self._connect()
         before = self._longest_to_each()
-        worst: tuple[_Weight, str | None, str] = ((0, 0, 0), None, "")
+        worst: tuple[_Weight, str | None, tuple[str, str]] = ((0, 0, 0), None, ("", ""))
         for end, bit in self._ends:
             source = self._driver.get(bit)
             if source is not None and before[source][0] > worst[0]:
                 worst = (before[source][0], source, end)
-        (luts, carries, muxes), name, end = worst
-        cells = [end] if end else []
+        (luts, carries, muxes), name, (register, port) = worst
+        if name is None:
+            return LongestPath(0, 0, 0, "", "", ())
+        names = self._names()
+        cells = []
         while name is not None:
-            cells.append(f"{self._cells[name]['type']} {name}")
+            first = name
+            cells.append(self._cells[name]["type"])
             name = before[name][1]
-        return LongestPath(luts, carries, muxes, tuple(reversed(cells)))
+        start = next((names[bit] for bit in self._reads[first] if bit in names), first)
+        driven = [bit for bit in self._outputs(register) if bit in names]
+        end_name = names[driven[0]] if driven else register
+        return LongestPath(luts, carries, muxes, start, f"{end_name}.{port}", tuple(reversed(cells)))
+
+    def _outputs(self, name: str) -> list[int]:
+        cell = self._cells[name]
+        ports = (port for port, direction in cell["port_directions"].items() if direction == "output")
+        return [bit for port in ports for bit in cell["connections"].get(port, ()) if isinstance(bit, int)]
+
+    def _names(self) -> dict[int, str]:
+        """The shortest name that the source gives to each bit; none for what only the tools have named."""
+        names: dict[int, str] = {}
+        for name, net in self._nets.items():
+            if not name.startswith("$"):
+                for i, bit in enumerate(net["bits"]):
+                    if isinstance(bit, int) and (bit not in names or len(name) < len(names[bit].split("[")[0])):
+                        names[bit] = f"{name}[{i}]" if len(net["bits"]) > 1 else name
+        return names
 
     def _connect(self) -> None:
         """Sort pins: what drives a net by logic, what logic reads, and where paths end."""
         self._driver: dict[int, str] = {}
         self._reads: dict[str, list[int]] = {}
-        self._ends: list[tuple[str, int]] = []
+        self._ends: list[tuple[tuple[str, str], int]] = []
         for name, cell in self._cells.items():
             kind = cell["type"]
             sequential = bool(_SEQUENTIAL.match(kind))
@@ -107,7 +133,7 @@ class Netlist:
                     if not sequential:
                         self._driver.update((bit, name) for bit in wires)
                 elif ends:
-                    self._ends += [(f"{kind} {name}.{port}", bit) for bit in wires]
+                    self._ends += [((name, port), bit) for bit in wires]
                 else:
                     self._reads[name] += wires
 

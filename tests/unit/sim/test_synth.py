@@ -43,9 +43,11 @@ def test_longest_path_counts_luts_and_names_carries(tmp_path):
             "wide": ("MUXF7", {"I0": [4], "O": [5]}),
             "end": ("FDRE", {"D": [5], "Q": [9]}),
         },
+        {"$auto": [1], "dut.from": [0, 1], "dut.to": [9], "dut.alias.to": [9]},
     ).longest_path()
     assert (path.luts, path.carries, path.wide_muxes) == (2, 1, 1)
-    assert path.cells == ("LUT2 a", "CARRY4 carry", "LUT6 b", "MUXF7 wide", "FDRE end.D")
+    assert path.cells == ("LUT2", "CARRY4", "LUT6", "MUXF7")
+    assert (path.start, path.end) == ("dut.from[1]", "dut.to.D")
 
 
 def test_enables_and_resets_are_ends_of_paths(tmp_path):
@@ -55,7 +57,7 @@ def test_enables_and_resets_are_ends_of_paths(tmp_path):
         "end": ("FDRE", {"D": ["0"], "CE": [2], "Q": [3]}),
     }
     path = netlist(tmp_path, cells).longest_path()
-    assert (path.luts, path.cells[-1]) == (1, "FDRE end.CE")
+    assert (path.luts, path.end) == (1, "end.CE")
 
 
 def test_distributed_ram_is_read_through_and_written_into(tmp_path):

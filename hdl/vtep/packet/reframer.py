@@ -172,27 +172,32 @@ class Reframer(wiring.Component):
         # One step a clock: `emit` forms a beat, `take` uses one of the frame's.
         need = ~leading & ~consumed
         final_step = consumed | Mux(job.whole, beat.last, at_last)
+        able = Signal()  # `emit`, but for `advance`, which comes late
         emit = Signal()
         take = Signal()
         drop = Signal()
         m.d.comb += [
-            emit.eq(active & ~job.drop & ~preload & ~drain & advance & (~need | self.beats.valid)),
+            able.eq(active & ~job.drop & ~preload & ~drain & (~need | self.beats.valid)),
+            emit.eq(able & advance),
             drop.eq(active & job.drop & known),
             take.eq(self.beats.valid & active & ~job.drop & (preload | (drain & ~consumed) | (emit & need))),
             self.beats.ready.eq(take),
         ]
         last = Signal()
         settle = Signal()
+        # The job is done with its last beat out and the frame's last beat in, which may be one step or two.
+        both = Signal()
+        drained = Signal()
         m.d.comb += [
+            both.eq(able & final_step & known & (consumed | (need & beat.last))),
+            drained.eq(drain & (consumed | (self.beats.valid & beat.last)) & (~pending | known)),
             last.eq(emit & final_step),
             settle.eq((last | pending) & known),
             self.ended.eq(drop | settle),
             self.ended_user.eq(job.user),
             self.ended_error.eq(verdict),
             # Drain while the verdict is awaited: it comes with the end of the stored frame, which must find room.
-            self.jobs.ready.eq(
-                ~active | drop | ((consumed | (take & beat.last)) & Mux(drain, ~pending | known, last & known))
-            ),
+            self.jobs.ready.eq(~active | drop | drained | (both & advance)),
         ]
         if self._tail:
             m.d.comb += self.verdicts.ready.eq(self.ended & job.final)
@@ -223,13 +228,13 @@ class Reframer(wiring.Component):
         m.d.sync += pending.eq((last | pending) & ~known)
 
         # The beat that leaves: two neighbouring beats through the lane rotator, under the prefix.
-        both = Cat(previous, beat.data)
+        neighbours = Cat(previous, beat.data)
         lower = rotations(self._data_width, self._shifts)
         moved = []
         for lane in range(lanes):
             byte = 0
             for i, rotation in enumerate(lower):
-                source = both.word_select(lanes + lane - rotation, 8)
+                source = neighbours.word_select(lanes + lane - rotation, 8)
                 byte |= Mux(job.rotation[i], source, 0)
             if lane < self._prefix_bytes:
                 byte = Mux(job.mask[lane], job.prefix.word_select(lane, 8), byte)

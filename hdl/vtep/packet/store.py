@@ -40,16 +40,16 @@ def command_layout(skip_range: int) -> data.StructLayout:
     )
 
 
-def sum_reaches(a: Value, b: Value, end: Value) -> Value:
-    """Whether ``a + b + 1 == end``, modulo 2 to the width of ``a``, without a carry chain.
+def sum_equals(a: Value, b: Value, total: Value) -> Value:
+    """Whether ``a + b == total``, modulo 2 to the width of ``a``, without a carry chain.
 
-    The carry into each bit that the sum asks for must be the one that the bit below gives when it got what it asked
+    The carry into each bit that the total asks for must be the one that the bit below gives when it got what it asked
     for.
     """
     width = len(a)
-    b, end = Cat(b, Const(0, width))[:width], Cat(end, Const(0, width))[:width]
-    given = Cat(Const(1, 1), (a & b) | ((a ^ b) & ~end))[:width]
-    return (a ^ b ^ end) == given
+    b, total = Cat(b, Const(0, width))[:width], Cat(total, Const(0, width))[:width]
+    given = Cat(Const(0, 1), (a & b) | ((a ^ b) & ~total))[:width]
+    return (a ^ b ^ total) == given
 
 
 class FrameStore(wiring.Component):
@@ -148,8 +148,9 @@ class FrameStore(wiring.Component):
         m.submodules.memory = memory = Memory(shape=self._layout, depth=self._depth, init=[], attrs=attributes)
         write = memory.write_port()
         read = memory.read_port()
-        # Where the frames end: the first beat behind each.
-        m.submodules.ends = ends = TokenQueue(pointer, self._frames, margin=self._frame_margin, register_output=True)
+        # Where the frames end: the last beat of each, and the first behind it, so that no adder is on the way.
+        end_layout = data.StructLayout({"last": pointer, "behind": pointer})
+        m.submodules.ends = ends = TokenQueue(end_layout, self._frames, margin=self._frame_margin, register_output=True)
 
         # Writing: a frame beyond max_beats is cut there, so that it always has an end in the store.
         head = Signal(pointer)
@@ -165,7 +166,8 @@ class FrameStore(wiring.Component):
             write.data.empty.eq(Mux(self.write.last, self.write.empty, 0)),
             write.data.last.eq(last),
             ends.i.valid.eq(take & last),
-            ends.i.payload.eq(head + 1),
+            ends.i.payload.last.eq(head),
+            ends.i.payload.behind.eq(head + 1),
         ]
         with m.If(self.write.valid):
             m.d.sync += count.eq(Mux(self.write.last, 0, Mux(at_limit, count, count + 1)))
@@ -186,9 +188,7 @@ class FrameStore(wiring.Component):
         m.d.comb += [
             address.eq(Mux(started, position, base + command.skip)),
             step.eq(self.commands.valid & ~command.drop & (~started | (position != head)) & go),
-            ending.eq(
-                ends.o.valid & Mux(started, sum_reaches(position, Const(0), end), sum_reaches(base, command.skip, end))
-            ),
+            ending.eq(ends.o.valid & Mux(started, position == end.last, sum_equals(base, command.skip, end.last))),
             read.addr.eq(address),
         ]
         done = Signal()
@@ -199,7 +199,7 @@ class FrameStore(wiring.Component):
             m.d.sync += position.eq(address + 1)
             m.d.sync += started.eq(~ending)
         with m.If(ends.o.ready):
-            m.d.sync += base.eq(end)
+            m.d.sync += base.eq(end.behind)
 
         # Room is given back a clock later, from registers.
         free_from = Signal(pointer)

@@ -63,19 +63,31 @@ REASONS = {
 """Counters of the rules that have one."""
 
 
+def _first(m: Module, flags: dict[Rule, Value], numbers: dict[Rule, int], width: int) -> tuple[Value, Value]:
+    """Whether a flag is high, and the number of the first rule whose flag is (undefined if none is).
+
+    A tree whose nodes join as many rules as a look-up table has inputs: their numbers are constants, so each bit of
+    the first level is one table.
+    """
+    level: list[tuple[Value, Value]] = [(flags[rule], Const(numbers[rule], width)) for rule in Rule if rule in flags]
+    level = level or [(Const(0, 1), Const(0, width))]
+    while len(level) > 1:
+        nodes: list[tuple[Value, Value]] = []
+        for group in (level[at : at + FAN_IN] for at in range(0, len(level), FAN_IN)):
+            some, number = Signal(), Signal(width)
+            chosen = group[-1][1]
+            for flag, candidate in reversed(group[:-1]):
+                chosen = Mux(flag, candidate, chosen)
+            m.d.comb += [some.eq(Cat(flag for flag, _ in group).any()), number.eq(chosen)]
+            nodes.append((some, number))
+        level = nodes
+    return level[0]
+
+
 def first_rule(m: Module, flags: dict[Rule, Value]) -> Value:
     """Number of the first rule whose flag is high, ``DELIVER`` if none is."""
-    # A tree: each node keeps the first rule of its half that applies.
-    level: list[tuple[Value, Value]] = [(flags[rule], Const(rule.value, 5)) for rule in Rule if rule in flags]
-    level.append((Const(1, 1), Const(Rule.DELIVER.value, 5)))
-    while len(level) > 1:
-        pairs: list[tuple[Value, Value]] = []
-        for (low_any, low), (high_any, high) in zip(level[0::2], level[1::2], strict=False):
-            either, chosen = Signal(), Signal(5)
-            m.d.comb += [either.eq(low_any | high_any), chosen.eq(Mux(low_any, low, high))]
-            pairs.append((either, chosen))
-        level = pairs + level[len(pairs) * 2 :]
-    return level[0][1]
+    some, number = _first(m, flags, {rule: rule.value for rule in Rule}, 5)
+    return Mux(some, number, Rule.DELIVER.value)
 
 
 def outcome(m: Module, flags: dict[Rule, Value]) -> tuple[Value, Value]:
@@ -83,21 +95,7 @@ def outcome(m: Module, flags: dict[Rule, Value]) -> tuple[Value, Value]:
 
     Faster than to look at the rule's number.
     """
-    level: list[tuple[Value, Value]] = [
-        (flags[rule], Const(1, 1) if rule in TO_HOST else Const(0, 1)) for rule in Rule if rule in flags
-    ]
-    level = level or [(Const(0, 1), Const(0, 1))]
-    while len(level) > 1:
-        nodes: list[tuple[Value, Value]] = []
-        for group in (level[at : at + FAN_IN] for at in range(0, len(level), FAN_IN)):
-            some, host = Signal(), Signal()
-            chosen = group[-1][1]
-            for flag, to_host in reversed(group[:-1]):
-                chosen = Mux(flag, to_host, chosen)
-            m.d.comb += [some.eq(Cat(flag for flag, _ in group).any()), host.eq(chosen)]
-            nodes.append((some, host))
-        level = nodes
-    some, host = level[0]
+    some, host = _first(m, flags, {rule: int(rule in TO_HOST) for rule in Rule}, 1)
     return some & ~host, some & host
 
 

@@ -22,15 +22,15 @@ from ..headers import (
     VLAN_TAG,
     VXLAN_FLAG_I,
 )
-from ..integrity.checksum import ChecksumAccumulator
 from ..lookup.exact import ExactMatch
 from ..packet.length import FrameEnd, measure
-from ..packet.pipe import WIDE, BeatPipe, Staged, first_stage
+from ..packet.pipe import BeatPipe, Staged
 from ..packet.reframer import Reframer, shift_fields
 from ..packet.store import FrameStore, command_layout
 from ..stream.fifo import TokenQueue
 from ..stream.packet import packet_signature
 from .classifier import Rule, first_rule, outcome, reason_index
+from .udp_check import udp_checksum_wrong
 from .underlay_parser import (
     OUTER_WORDS,
     TUNNEL_BYTES,
@@ -429,87 +429,13 @@ class Decapsulator(wiring.Component):
         """The deciding rule with the UDP checksum, and its stage."""
         if not self._parameters.udp_checksum:
             return at_end.value, at_end.stage
-        pipe, fields = self._pipe, self._fields
-        lanes = pipe.lanes
-        first = ETHERNET.length
-        udp_ready = fields.udp.stage
-        length = fields.udp.value[16:32]
-
-        # First byte behind the datagram, a clock after its length. A wrong length makes another rule decide.
-        word_count = Signal(range(OUTER_WORDS.stop))
-        here = pipe.at(fields.words, udp_ready)
-        for i, k in enumerate(OUTER_WORDS):
-            with m.If(here[i]):
-                m.d.comb += word_count.eq(k)
-        behind = Signal(17)
-        m.d.sync += behind.eq(length + Cat(Const(0, 2), word_count) + first)
-
-        addresses = {False: IPV4.offset("source"), True: IPV6.offset("source")}
-        needs = [(udp_ready + 1, start + 5, start + TUNNEL_BYTES) for start in (first + WORD * k for k in OUTER_WORDS)]
-        for offset in addresses.values():
-            needs += [(1, start - 1, start + offset) for start in (first, first + TAG_BYTES)]
-        for start in (first, first + TAG_BYTES):
-            needs.append((fields.words.stage, start, start + WORD * OUTER_WORDS[0]))
-        stage = first_stage(lanes, needs)
-        tag, ipv6 = pipe.at(fields.tag, stage), pipe.at(fields.ipv6, stage)
-        words = pipe.at(fields.words, stage)
-
-        def at_start(offset: int, condition: Value) -> list[tuple[int, Value]]:
-            return [(first + offset, ~tag & condition), (first + TAG_BYTES + offset, tag & condition)]
-
-        udp_places = [(first + WORD * k, words[i] & ~ipv6) for i, k in enumerate(OUTER_WORDS)]
-        datagram = pipe.region(stage, udp_places + at_start(addresses[True], ipv6), [], name="datagram")
-        pseudo_end = IPV4.offset("destination") + 4
-        pseudo = pipe.region(
-            stage, at_start(addresses[False], ~ipv6), at_start(pseudo_end, ~ipv6), name="pseudo_header"
-        )
-        # The end counts from the beat on in which it can be known, and can be.
-        view = pipe.view(stage)
-        known = pipe.region(
-            stage,
-            [(first + WORD * k + TUNNEL_BYTES, words[i]) for i, k in enumerate(OUTER_WORDS)],
-            [],
-            name="end_known",
-        )[-1]
-        number = pipe.at(self._end.number, stage)
-        lane_bits = (lanes - 1).bit_length()
-        end_at = pipe.at(Staged(behind, udp_ready + 1), stage)
-        ends_here = known & (number == end_at[lane_bits:])
-        past = Signal()
-        with m.If(view["valid"]):
-            m.d.sync += past.eq(~view["last"] & (past | ends_here))
-        before_end = Cat(~past & ~(ends_here & (end_at[:lane_bits] <= lane)) for lane in range(lanes))
-
-        m.submodules.udp_checksum = total = ChecksumAccumulator(self._parameters.data_width)
-        regions = [Staged(pipe.wire(region), stage) for region in (datagram | pseudo, before_end)]
-        if lanes >= WIDE:
-            regions = [pipe.register(region) for region in regions]
-        masked = regions[0].stage + 1
-        beat = pipe.view(masked)
-        mask = Signal(lanes)
-        m.d.sync += mask.eq(regions[0].value & regions[1].value)
-        m.d.comb += [
-            total.valid.eq(beat["valid"]),
-            total.first.eq(beat["index"] == 0),
-            total.last.eq(beat["last"]),
-            total.data.eq(beat["data"]),
-            total.mask.eq(mask),
-        ]
-        # The sum with the pseudo-header's protocol and length must be 0xFFFF, or twice that without the carry's return.
-        summed = masked + total.latency
-        rest = Signal(17)
-        m.d.sync += rest.eq(length + PROTOCOL_UDP)
-        with_rest = Signal(18)
-        m.d.sync += with_rest.eq(total.sum + pipe.at(Staged(rest, udp_ready + 1), summed))
-        wrong = Signal()
-        m.d.sync += wrong.eq((with_rest != 0xFFFF) & (with_rest != 0x1FFFE))
-        used = Signal()
-        m.d.sync += used.eq((fields.udp.value[:16] != 0) & self.config.settings.udp_checksum_verify)
-        final_stage = max(summed + 2, at_end.stage)
-        rule = pipe.at(at_end, final_stage)
-        bad = pipe.at(Staged(wrong, summed + 2), final_stage) & pipe.at(Staged(used, udp_ready + 1), final_stage)
-        final = pipe.wire(Mux((rule > Rule.UDP_CHECKSUM.value) & bad, Rule.UDP_CHECKSUM.value, rule))
-        return final, final_stage
+        pipe = self._pipe
+        verify = self.config.settings.udp_checksum_verify
+        wrong = udp_checksum_wrong(m, pipe, self._fields, self._end.number, verify, self._parameters.data_width)
+        stage = max(wrong.stage, at_end.stage)
+        rule = pipe.at(at_end, stage)
+        bad = (rule > Rule.UDP_CHECKSUM.value) & pipe.at(wrong, stage)
+        return pipe.wire(Mux(bad, Rule.UDP_CHECKSUM.value, rule)), stage
 
     def _token(self, m: Module, stage: int, drop: Value, to_host: Value) -> data.View:
         """All that the egress must know of a frame, as decided by its headers (and its end, if that is known)."""

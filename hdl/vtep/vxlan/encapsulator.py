@@ -135,8 +135,10 @@ class Encapsulator(wiring.Component):
         reason, dropped = self._reason(m, final, head, end, vni, tunnel, mismatch)
 
         heads = self._head_layout()
-        m.submodules.heads = head_queue = TokenQueue(heads, FRAMES, margin=final + 2)
-        m.submodules.tails = tail_queue = TokenQueue(self._tail_layout(), FRAMES, margin=final + 2)
+        m.submodules.heads = head_queue = TokenQueue(heads, FRAMES, margin=final + 2, register_output=True)
+        m.submodules.tails = tail_queue = TokenQueue(
+            self._tail_layout(), FRAMES, margin=final + 2, register_output=True
+        )
         token = data.View(heads, head_queue.i.payload)
         found = data.View(self._vni_layout(), pipe.at(vni, final))
         target = data.View(self._tunnel_layout(), pipe.at(tunnel, final))
@@ -613,16 +615,14 @@ class Encapsulator(wiring.Component):
         """The reframer's job from the outer header's fields."""
         parameters = self._parameters
         lane_bits = (parameters.lanes - 1).bit_length()
-        tagged = Signal()
-        m.d.comb += tagged.eq(header.vlan != 0)
         layouts = prefix(self.config.settings, header, parameters)
         for kind in self._formats():
             ipv6, is_tagged, strip = kind
             constants = shift_fields(parameters.data_width, self._shift(*kind), self._shifts())
-            with m.If((header.ipv6 == ipv6) & (tagged == is_tagged) & (header.strip == strip)):
+            with m.If((header.ipv6 == ipv6) & (header.tagged == is_tagged) & (header.strip == strip)):
                 m.d.comb += [job.rotation.eq(constants["rotation"]), job.lead.eq(constants["lead"])]
         for (ipv6, is_tagged), octets in layouts.items():
-            with m.If((header.ipv6 == ipv6) & (tagged == is_tagged)):
+            with m.If((header.ipv6 == ipv6) & (header.tagged == is_tagged)):
                 m.d.comb += [job.prefix.eq(Cat(*octets)), job.mask.eq((1 << len(octets)) - 1)]
         m.d.comb += [
             job.beats.eq(header.before_last[lane_bits:]),

@@ -79,15 +79,17 @@ class VtepPipeline(wiring.Component):
         m.submodules.statistics = statistics = Statistics(parameters)
 
         # Frames enter when the counters are clear.
+        running = Signal()
+        m.d.sync += running.eq(statistics.ready)
         for port, sink in (
             (self.tenant_rx, encapsulator.i),
             (self.underlay_rx, decapsulator.i),
             (self.host_rx, host_queue.i),
         ):
             m.d.comb += [
-                sink.valid.eq(port.valid & statistics.ready),
+                sink.valid.eq(port.valid & running),
                 sink.payload.eq(port.payload),
-                port.ready.eq(sink.ready & statistics.ready),
+                port.ready.eq(sink.ready & running),
             ]
         connect_packets(m, encapsulator.o, underlay.i[0])
         connect_packets(m, host_queue.o, underlay.i[1])

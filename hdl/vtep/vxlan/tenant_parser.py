@@ -6,7 +6,7 @@ from amaranth.hdl import Cat, Module, Mux, Signal
 
 from ..headers import ETHERNET, ETHERTYPE_IPV6, IPV6, MAC_BYTES, TAG_BYTES
 from ..packet.length import head_event
-from ..packet.pipe import BeatPipe, Staged, first_stage
+from ..packet.pipe import WIDE, BeatPipe, Staged, first_stage
 from .underlay_parser import IP_START_BYTES, IPV6_WORDS, MAX_IHL, MIN_IHL, WORD, is_tag
 
 __all__ = ["MAX_TAGS", "PORT_BYTES", "TenantFields", "parse_tenant", "window_bytes"]
@@ -30,7 +30,8 @@ class TenantFields:
 
     ``ready`` is the stage at which the strobes ``head`` (all fields are there) and ``tail`` (the frame ends) are.
     ``types``: the EtherType and what stands in its place behind one to three tags. ``ip_start``, ``ip_rest``: the
-    first 40 bytes behind the tags. ``words``: words between Ethernet header and ports, a number.
+    first 40 bytes behind the tags (of IPv4 the head may come before all of them: only the first 20 count then).
+    ``words``: words between Ethernet header and ports, a number.
     """
 
     ready: int
@@ -86,8 +87,12 @@ def parse_tenant(m: Module, pipe: BeatPipe) -> TenantFields:
     word_count = Staged(words, ready + 1)
     needs = [(word_count.stage, start, start + WORD * MIN_IHL) for start in starts]
     stage = max(first_stage(lanes, needs), word_count.stage - 1)  # so that all fields are there with the strobes
-    here = pipe.at(word_count, stage)
-    places = [(ETHERNET.length + WORD * k, pipe.wire(here == k)) for k in FLOW_WORDS]
+    if lanes >= WIDE:
+        stage += 1  # conditions come from registers
+        here = pipe.register(Staged(Cat(pipe.at(word_count, stage - 1) == k for k in FLOW_WORDS), stage - 1)).value
+    else:
+        here = pipe.wire(Cat(pipe.at(word_count, stage) == k for k in FLOW_WORDS))
+    places = [(ETHERNET.length + WORD * k, here[i]) for i, k in enumerate(FLOW_WORDS)]
     ports = pipe.capture(stage, places, PORT_BYTES, name="ports")
     complete = Cat(pipe.hits(stage, place + PORT_BYTES - 1) & condition for place, condition in places).any()
     head, tail = head_event(m, pipe, stage, complete)

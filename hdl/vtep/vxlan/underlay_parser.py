@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from amaranth.hdl import Cat, Module, Mux, Signal, Value
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 
 from ..config import VtepParameters
 from ..headers import (
@@ -144,9 +144,11 @@ def parse_underlay(m: Module, pipe: BeatPipe, parameters: VtepParameters, lookup
     rest_places = behind_tag(rest_stage, IP_START_BYTES)
     ip_rest = pipe.capture(rest_stage, rest_places, ip_bytes - IP_START_BYTES, name="ip_rest")
     ip_ready = ip_start.stage
-    ethertype = pipe.wire(Mux(tag.value, types[1].value, types[0].value))
-    ipv4 = Staged(pipe.wire(is_ipv4(ethertype)), 1)
-    ipv6 = Staged(pipe.wire(is_ipv6(ethertype) if parameters.ipv6 else 0), 1)
+    ipv4, ipv6 = (
+        Staged(pipe.wire(Mux(tag.value, test(types[1].value), test(types[0].value))), 1) for test in (is_ipv4, is_ipv6)
+    )
+    if not parameters.ipv6:
+        ipv6 = Staged(Const(0, 1), 1)
     ihl = Staged(ip_start.value[-8:-4], ip_ready)
 
     # Where UDP begins, as words behind the Ethernet header.

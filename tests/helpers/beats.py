@@ -18,12 +18,14 @@ class Beats:
     ``watched``: name -> staged value. ``empty`` and ``error`` belong to the beat at stage 0, as all inputs do.
     """
 
-    def __init__(self, lanes: int, window: int) -> None:
+    def __init__(self, lanes: int, window: int, *, deep: bool = False) -> None:
         self.m = Module()
         self.lanes = lanes
         self.valid, self.data, self.last = Signal(), Signal(8 * lanes), Signal()
         self.empty, self.error = Signal(range(lanes)), Signal()
-        self.pipe = BeatPipe(self.m, lanes=lanes, window=window, valid=self.valid, data=self.data, last=self.last)
+        self.pipe = BeatPipe(
+            self.m, lanes=lanes, window=window, valid=self.valid, data=self.data, last=self.last, deep=deep
+        )
         self.watched: dict[str, Staged] = {}
 
     def watch(self, name: str, staged: Staged) -> None:

@@ -97,6 +97,13 @@ class BeatPipe(Stages):
         How many bytes of a frame can be captured from.
     valid, data, last : Value
         The beat that is accepted in this clock (``valid`` already includes ``ready``).
+    deep : bool
+        Let every decision pass a register before it steers a capture: less logic between registers, more clocks.
+
+    Attributes
+    ----------
+    shallow : bool
+        Neither ``deep`` nor a wide beat, where decisions are registered in any case when that costs little.
 
     Notes
     -----
@@ -105,9 +112,13 @@ class BeatPipe(Stages):
     Bytes that the frame does not have are left over from earlier frames.
     """
 
-    def __init__(self, m: Module, *, lanes: int, window: int, valid: Value, data: Value, last: Value) -> None:
+    def __init__(
+        self, m: Module, *, lanes: int, window: int, valid: Value, data: Value, last: Value, deep: bool = False
+    ) -> None:
         super().__init__(m)
         self.lanes = lanes
+        self.deep = deep
+        self.shallow = not deep and lanes < WIDE
         self.beats = -(-window // lanes)
         index = Signal(range(self.beats + 1))
         with m.If(valid):
@@ -120,6 +131,29 @@ class BeatPipe(Stages):
         self._hits: dict[tuple[int, int], Signal] = {}
         self._tests: dict[tuple[int, int, Callable[[Value], Value]], Signal] = {}
         self._views: list[dict[str, Value]] = [{"valid": valid, "data": data, "last": last, "index": index}]
+
+    def first_stage(self, needs: Iterable[tuple[int, int, int]], *, registered: bool = False) -> int:
+        """First stage at which a capture may run whose conditions come from `settled` (see the function above).
+
+        ``registered``: they come from registers anyway.
+        """
+        more = self.deep and not registered
+        return max(
+            int(self.deep), first_stage(self.lanes, [(stage + more, decided, used) for stage, decided, used in needs])
+        )
+
+    def settled(self, make: Callable[[int], ValueLike], stage: int) -> Signal:
+        """What ``make`` gives for a stage, at ``stage``; in a deep pipe it is worked out a stage before."""
+        if self.deep:
+            return self.register_wire(make(stage - 1))
+        return self.wire(make(stage))
+
+    def register_wire(self, value: ValueLike) -> Signal:
+        """``value``, a clock later."""
+        value = Value.cast(value)
+        register = Signal(value.shape(), reset_less=True)
+        self.m.d.sync += register.eq(value)
+        return register
 
     def view(self, stage: int) -> dict[str, Value]:
         """The beats, ``stage`` clocks after they were accepted: ``valid``, ``data``, ``last``, ``index``."""
@@ -203,8 +237,8 @@ class BeatPipe(Stages):
     ) -> Staged:
         """Capture whether ``test`` holds for ``length`` bytes of each frame.
 
-        Like `capture`, but of one bit, and of a wide beat it is found out a clock ahead, in every lane where the
-        field may begin: so the bit comes without the test's depth.
+        Like `capture`, but of one bit, and unless the pipe is shallow it is found out a clock ahead, in every lane
+        where the field may begin: so the bit comes without the test's depth.
 
         Parameters
         ----------
@@ -219,7 +253,7 @@ class BeatPipe(Stages):
             The bit, at ``stage + 1``.
         """
         starts = {start % self.lanes for start, _ in places}
-        if stage == 0 or self.lanes < WIDE or max(starts) + length > self.lanes:
+        if stage == 0 or self.shallow or max(starts) + length > self.lanes:
             field = self.capture(stage, places, length, name=name)
             return Staged(self.wire(test(field.value)), field.stage)
         hit, passes = [], []

@@ -130,6 +130,8 @@ class Decapsulator(wiring.Component):
             valid=accepted,
             data=self.i.payload.data,
             last=self.i.payload.last,
+            # Stored frames wait anyway, so they take the time for a shorter clock.
+            deep=parameters.decap_mode is Mode.STORE_AND_FORWARD,
         )
         end = measure(
             m,
@@ -138,8 +140,9 @@ class Decapsulator(wiring.Component):
             error=self.i.payload.error,
             max_frame_length=parameters.max_frame_length,
         )
-        latency = max(self._vni_table(m).latency, self._tunnel_tables(m))
-        fields = parse_underlay(m, pipe, parameters, latency)
+        vni_latency = self._vni_table(m).latency
+        address_latency = self._tunnel_tables(m) + (not pipe.shallow)
+        fields = parse_underlay(m, pipe, parameters, address_latency, vni_latency)
         self._fields, self._pipe, self._end = fields, pipe, end
 
         stage = fields.ready + 1
@@ -177,7 +180,7 @@ class Decapsulator(wiring.Component):
             store.write.last.eq(self.i.payload.last),
         ]
         token = self._token(m, stage, *outcome(m, self._now(flags, tail, late, length_bad)))
-        verdicts = TokenQueue(unsigned(1), FRAMES)
+        verdicts = TokenQueue(unsigned(1), FRAMES, register_output=True)
         m.submodules.verdicts = verdicts
         m.d.comb += [verdicts.i.valid.eq(ended), verdicts.i.payload.eq(bad)]
         if parameters.decap_mode is Mode.CUT_THROUGH:
@@ -359,13 +362,13 @@ class Decapsulator(wiring.Component):
                 keys.append(Cat(Mux(ipv6, address6, address4), ipv6))
             else:
                 keys.append(Cat(address4, 0))
-            m.d.comb += table.lookup_key.eq(keys[-1])
+            m.d.comb += table.lookup_key.eq(keys[-1] if pipe.shallow else pipe.register_wire(keys[-1]))
         address4 = ip_field(fields, pipe, early, IPV4.offset("destination"), 4)
         m.d.sync += own[0].eq(~ipv6 & (address4 == settings.ipv4))
         if self._parameters.ipv6:
             address6 = ip_field(fields, pipe, early, IPV6.offset("destination"), 16)
             m.d.sync += own[1].eq(ipv6 & settings.ipv6_used & (address6 == settings.ipv6))
-        looked_up = early + self._groups.latency
+        looked_up = early + (not pipe.shallow) + self._groups.latency
         self._peer = pipe.at(Staged(Cat(self._peers.found, self._peers.index), looked_up), stage)
         group = pipe.at(Staged(self._groups.found, looked_up), stage)
         return pipe.at(Staged(own, early + 1), stage).any() | group | settings.promiscuous
@@ -591,7 +594,7 @@ class Decapsulator(wiring.Component):
         m.submodules.commands = commands = TokenQueue(store.commands.payload.shape(), 4, register_output=True)
         m.submodules.jobs = jobs = TokenQueue(token.shape(), 4)
         judged = Signal()
-        forget = tokens.o.payload.drop | verdicts.o.payload
+        forget = verdicts.o.payload  # for what the headers tell as well
         m.d.comb += [
             tokens.i.valid.eq(head),
             tokens.i.payload.eq(token),

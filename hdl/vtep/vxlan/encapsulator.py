@@ -113,6 +113,7 @@ class Encapsulator(wiring.Component):
             valid=accepted,
             data=self.i.payload.data,
             last=self.i.payload.last,
+            deep=True,
         )
         end = measure(
             m,
@@ -135,10 +136,8 @@ class Encapsulator(wiring.Component):
         reason, dropped = self._reason(m, final, head, end, vni, tunnel, mismatch)
 
         heads = self._head_layout()
-        m.submodules.heads = head_queue = TokenQueue(heads, FRAMES, margin=final + 2, register_output=True)
-        m.submodules.tails = tail_queue = TokenQueue(
-            self._tail_layout(), FRAMES, margin=final + 2, register_output=True
-        )
+        m.submodules.heads = head_queue = TokenQueue(heads, FRAMES, margin=final + 2)
+        m.submodules.tails = tail_queue = TokenQueue(self._tail_layout(), FRAMES, margin=final + 2)
         token = data.View(heads, head_queue.i.payload)
         found = data.View(self._vni_layout(), pipe.at(vni, final))
         target = data.View(self._tunnel_layout(), pipe.at(tunnel, final))
@@ -543,7 +542,7 @@ class Encapsulator(wiring.Component):
             m.d.comb += self.too_big.eq(outer.ready & header.too_big)
         flying = Signal(outer.latency + 2)
         m.d.sync += flying.eq(Cat(outer.strobe, flying[:-1]))
-        self._copies_fly = flying.any() | jobs.o.valid | heads.o.valid
+        self._copies_fly = flying.any() | jobs.o.valid | heads.o.valid | self._replicating
         return store, reframer
 
     def _replicate(self, m: Module, heads: TokenQueue, tails: TokenQueue, launch: Value, outer: OuterHeader) -> None:
@@ -559,23 +558,33 @@ class Encapsulator(wiring.Component):
             write.addr.eq(self.config.write.index),
             write.data.eq(entry),
         ]
-        token, tail = heads.o.payload, tails.o.payload
-        position = Signal(read.addr.shape())
-        going = Signal()
+        # The oldest frame stands in registers, its next tunnel of the flood list beside it.
+        token = Signal(heads.o.payload.shape(), reset_less=True)
+        tail = Signal(tails.o.payload.shape(), reset_less=True)
+        target = Signal(flood_layout(parameters), reset_less=True)
+        position = Signal(read.addr.shape(), reset_less=True)
+        occupied = Signal()
+        self._replicating = occupied
         ready = Signal()
         forget = Signal()
         last = Signal()
+        load = Signal()
         m.d.comb += [
-            read.addr.eq(Mux(going, position, token.flood)),
-            ready.eq(heads.o.valid & launch & (1 if self._cut_through else tails.o.valid)),
+            ready.eq(occupied & launch),
             forget.eq(token.forget | (0 if self._cut_through else tail.bad)),
-            last.eq(forget | token.unicast | read.data.last),
-            heads.o.ready.eq(ready & last),
+            last.eq(forget | token.unicast | target.last),
+            load.eq(heads.o.valid & (1 if self._cut_through else tails.o.valid) & (~occupied | (ready & last))),
+            heads.o.ready.eq(load),
+            read.addr.eq(Mux(occupied & ~last, position, heads.o.payload.flood)),
         ]
         if not self._cut_through:
-            m.d.comb += tails.o.ready.eq(heads.o.ready)
-        with m.If(ready):
-            m.d.sync += [going.eq(~last), position.eq(read.addr + 1)]
+            m.d.comb += tails.o.ready.eq(load)
+        with m.If(load):
+            m.d.sync += [token.eq(heads.o.payload), tail.eq(tails.o.payload), occupied.eq(1)]
+        with m.Elif(ready & last):
+            m.d.sync += occupied.eq(0)
+        with m.If(load | ready):
+            m.d.sync += [target.eq(read.data), position.eq(read.addr + 1)]
         copy = Signal(copy_layout(parameters))
         length = token.length if self._cut_through else tail.length
         payload = tail.payload if not self._cut_through else Const(0, 16)
@@ -583,7 +592,7 @@ class Encapsulator(wiring.Component):
             outer.strobe.eq(ready),
             copy.forget.eq(forget),
             copy.final.eq(last),
-            copy.tunnel.eq(Mux(token.unicast, token.tunnel, read.data.tunnel)),
+            copy.tunnel.eq(Mux(token.unicast, token.tunnel, target.tunnel)),
             copy.vni_index.eq(token.vni_index),
             copy.vni.eq(token.vni),
             copy.hash.eq(token.hash),

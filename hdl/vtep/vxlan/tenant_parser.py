@@ -6,7 +6,7 @@ from amaranth.hdl import Cat, Module, Mux, Signal
 
 from ..headers import ETHERNET, ETHERTYPE_IPV6, IPV6, MAC_BYTES, TAG_BYTES
 from ..packet.length import head_event
-from ..packet.pipe import WIDE, BeatPipe, Staged, first_stage
+from ..packet.pipe import BeatPipe, Staged
 from .underlay_parser import IP_START_BYTES, IPV6_WORDS, MAX_IHL, MIN_IHL, WORD, is_tag
 
 __all__ = ["MAX_TAGS", "PORT_BYTES", "TenantFields", "parse_tenant", "window_bytes"]
@@ -49,7 +49,6 @@ class TenantFields:
 
 def parse_tenant(m: Module, pipe: BeatPipe) -> TenantFields:
     """Capture the fields of the frames on ``pipe``."""
-    lanes = pipe.lanes
     macs = pipe.capture(0, [(0, 1)], MAC_BYTES, name="macs")
     types = tuple(
         pipe.capture(0, [(MAC_BYTES + TAG_BYTES * i, 1)], 2, name=f"ethertype_{i}") for i in range(MAX_TAGS + 1)
@@ -70,8 +69,8 @@ def parse_tenant(m: Module, pipe: BeatPipe) -> TenantFields:
     starts = [ETHERNET.length + TAG_BYTES * n for n in range(MAX_TAGS + 1)]
 
     def behind_tags(offset: int, length: int, name: str) -> Staged:
-        stage = first_stage(lanes, [(1, start - 1, start + offset) for start in starts])
-        counts = pipe.at(behind, stage)
+        stage = pipe.first_stage([(1, start - 1, start + offset) for start in starts])
+        counts = pipe.settled(lambda stage: pipe.at(behind, stage), stage)
         return pipe.capture(stage, [(start + offset, counts[n]) for n, start in enumerate(starts)], length, name=name)
 
     ip_start = behind_tags(0, IP_START_BYTES, "ip_start")
@@ -86,12 +85,9 @@ def parse_tenant(m: Module, pipe: BeatPipe) -> TenantFields:
     m.d.sync += words.eq(ip_words + number)
     word_count = Staged(words, ready + 1)
     needs = [(word_count.stage, start, start + WORD * MIN_IHL) for start in starts]
-    stage = max(first_stage(lanes, needs), word_count.stage - 1)  # so that all fields are there with the strobes
-    if lanes >= WIDE:
-        stage += 1  # conditions come from registers
-        here = pipe.register(Staged(Cat(pipe.at(word_count, stage - 1) == k for k in FLOW_WORDS), stage - 1)).value
-    else:
-        here = pipe.wire(Cat(pipe.at(word_count, stage) == k for k in FLOW_WORDS))
+    # So that all fields are there with the strobes.
+    stage = max(pipe.first_stage(needs), word_count.stage - 1 + pipe.deep)
+    here = pipe.settled(lambda stage: Cat(pipe.at(word_count, stage) == k for k in FLOW_WORDS), stage)
     places = [(ETHERNET.length + WORD * k, here[i]) for i, k in enumerate(FLOW_WORDS)]
     ports = pipe.capture(stage, places, PORT_BYTES, name="ports")
     complete = Cat(pipe.hits(stage, place + PORT_BYTES - 1) & condition for place, condition in places).any()

@@ -1,10 +1,12 @@
 """Whether the UDP checksum of an underlay frame is right (SPEC.md section 4, rule 10; RFC 768, RFC 1071, RFC 8200)."""
 
+from collections.abc import Callable
+
 from amaranth.hdl import Cat, Const, Module, Signal, Value
 
 from ..headers import ETHERNET, IPV4, IPV6, PROTOCOL_UDP, TAG_BYTES
 from ..integrity.checksum import ChecksumAccumulator
-from ..packet.pipe import WIDE, BeatPipe, Staged, first_stage
+from ..packet.pipe import BeatPipe, Staged
 from .underlay_parser import OUTER_WORDS, TUNNEL_BYTES, WORD, UnderlayFields
 
 __all__ = ["udp_checksum_wrong"]
@@ -39,22 +41,20 @@ def udp_checksum_wrong(
         needs += [(1, start - 1, start + offset) for start in (first, first + TAG_BYTES)]
     for start in (first, first + TAG_BYTES):
         needs.append((fields.words.stage, start, start + WORD * OUTER_WORDS[0]))
-    stage = first_stage(lanes, needs)
-    if lanes >= WIDE:
-        stage += 1  # conditions and comparisons come from registers
+    stage = pipe.first_stage(needs)
 
-    def settle(value: Value) -> Value:
-        """``value``, which is at the stage before, at ``stage``; on narrow beats it is at ``stage`` already."""
-        return pipe.register(Staged(pipe.wire(value), before)).value if lanes >= WIDE else pipe.wire(value)
+    def at(staged: Staged) -> Callable[[int], Value]:
+        return lambda stage: pipe.at(staged, stage)
 
-    before = stage - (lanes >= WIDE)
-    tag, ipv6 = pipe.at(fields.tag, before), pipe.at(fields.ipv6, before)
-    words = [settle(pipe.at(fields.words, before)[i]) for i in range(len(OUTER_WORDS))]
-    words4 = [settle(pipe.at(fields.words, before)[i] & ~ipv6) for i in range(len(OUTER_WORDS))]
-    family = {(v6, tags): settle((ipv6 == v6) & (tag == tags)) for v6 in (0, 1) for tags in (0, 1)}
+    tag, ipv6, words_at = at(fields.tag), at(fields.ipv6), at(fields.words)
+    words = pipe.settled(words_at, stage)
+    words4 = pipe.settled(lambda stage: words_at(stage) & ~ipv6(stage).replicate(len(words)), stage)
+    families = pipe.settled(
+        lambda stage: Cat((ipv6(stage) == v6) & (tag(stage) == tags) for v6 in (0, 1) for tags in (0, 1)), stage
+    )
 
     def at_start(offset: int, v6: int) -> list[tuple[int, Value]]:
-        return [(first + TAG_BYTES * tags + offset, family[v6, tags]) for tags in (0, 1)]
+        return [(first + TAG_BYTES * tags + offset, families[2 * v6 + tags]) for tags in (0, 1)]
 
     # What the checksum covers: the addresses, and all from the UDP header on, which for IPv6 follows them.
     datagram = pipe.region(
@@ -70,7 +70,7 @@ def udp_checksum_wrong(
     )[-1]
     lane_bits = (lanes - 1).bit_length()
     end_at = Staged(behind, udp_ready + 1)
-    in_beat = settle(pipe.at(number, before) == pipe.at(end_at, before)[lane_bits:])
+    in_beat = pipe.settled(lambda stage: pipe.at(number, stage) == pipe.at(end_at, stage)[lane_bits:], stage)
     end_lane = pipe.at(end_at, stage)[:lane_bits]
     ends_here = pipe.wire(known & in_beat)
     past = Signal()
@@ -80,7 +80,7 @@ def udp_checksum_wrong(
 
     m.submodules.udp_checksum = total = ChecksumAccumulator(data_width)
     regions = [Staged(pipe.wire(region), stage) for region in (datagram | pseudo, before_end)]
-    if lanes >= WIDE:
+    if not pipe.shallow:
         regions = [pipe.register(region) for region in regions]
     masked = regions[0].stage + 1
     beat = pipe.view(masked)

@@ -22,7 +22,7 @@ from ..headers import (
 )
 from ..integrity.checksum import HeaderChecksumCheck
 from ..packet.length import head_event
-from ..packet.pipe import WIDE, BeatPipe, Staged, first_stage
+from ..packet.pipe import BeatPipe, Staged
 
 __all__ = ["TUNNEL_BYTES", "UnderlayFields", "ip_field", "is_tag", "parse_underlay", "window_bytes"]
 
@@ -68,10 +68,10 @@ class UnderlayFields:
     """Fields of a frame, each with its stage; numbers have the first byte on the wire most significant.
 
     ``ready`` is the stage at which the strobes ``head`` (all fields are there) and ``tail`` (the frame ends) are, and
-    from which on every field can be used. ``words``: words between the outer Ethernet header and UDP, one-hot.
-    ``inner_tags``, ``inner_ipv4``, ``inner_ipv6``: what the inner EtherType is, and what stands in its place behind one
-    or two tags.
-    ``ip_start`` and ``ip_rest`` hold the first 40 (without IPv6 20) bytes of the IP header.
+    from which on every field can be used, but for ``ip_checksum_ok``, a clock later. ``words``: words between the
+    outer Ethernet header and UDP, one-hot. ``inner_tags``, ``inner_ipv4``, ``inner_ipv6``: what the inner EtherType is,
+    and what stands in its place behind one or two tags. ``ip_start`` and ``ip_rest`` hold the first 40 (without IPv6
+    20) bytes of the IP header.
     """
 
     ready: int
@@ -114,13 +114,14 @@ def ip_field(fields: HasIp, pipe: BeatPipe, stage: int, offset: int, length: int
     return bits[end - 8 * length : end]
 
 
-def parse_underlay(m: Module, pipe: BeatPipe, parameters: VtepParameters, lookup_latency: int) -> UnderlayFields:
+def parse_underlay(
+    m: Module, pipe: BeatPipe, parameters: VtepParameters, address_latency: int, vni_latency: int
+) -> UnderlayFields:
     """Capture the fields of the frames on ``pipe``.
 
-    ``lookup_latency``: clocks of the lookups by IP address and VNI; fields are held back until one clock before these
-    are through, so that both meet.
+    ``address_latency``, ``vni_latency``: clocks of the lookups by IP address and by VNI; fields are held back until one
+    clock before these are through, so that both meet.
     """
-    lanes = pipe.lanes
     outer = ETHERNET.length  # first byte of the IP header behind no tag
     tagged_outer = outer + TAG_BYTES
 
@@ -131,16 +132,16 @@ def parse_underlay(m: Module, pipe: BeatPipe, parameters: VtepParameters, lookup
     second_tag = Staged(pipe.wire(is_tag(types[1].value)), 1)
 
     # The IP header, behind at most one tag.
-    ip_stage = first_stage(lanes, [(1, outer - 1, outer), (1, outer - 1, tagged_outer)])
+    ip_stage = pipe.first_stage([(1, outer - 1, outer), (1, outer - 1, tagged_outer)])
 
     def behind_tag(stage: int, offset: int) -> list[tuple[int, Value]]:
-        tagged = pipe.at(tag, stage)
+        tagged = pipe.settled(lambda stage: pipe.at(tag, stage), stage)
         return [(outer + offset, ~tagged), (tagged_outer + offset, tagged)]
 
     ip_bytes = IPV6.length if parameters.ipv6 else IPV4.length
     ip_start = pipe.capture(ip_stage, behind_tag(ip_stage, 0), IP_START_BYTES, name="ip_start")
     # What stands further behind the tag can be taken earlier.
-    rest_stage = first_stage(lanes, [(1, start - 1, start + IP_START_BYTES) for start in (outer, tagged_outer)])
+    rest_stage = pipe.first_stage([(1, start - 1, start + IP_START_BYTES) for start in (outer, tagged_outer)])
     rest_places = behind_tag(rest_stage, IP_START_BYTES)
     ip_rest = pipe.capture(rest_stage, rest_places, ip_bytes - IP_START_BYTES, name="ip_rest")
     ip_ready = ip_start.stage
@@ -156,8 +157,8 @@ def parse_underlay(m: Module, pipe: BeatPipe, parameters: VtepParameters, lookup
     word_count = Signal(range(OUTER_WORDS.stop))
     m.d.comb += word_count.eq(ip_words + pipe.at(tag, ip_ready))
     words = Staged(pipe.wire(Cat(word_count == k for k in OUTER_WORDS)), ip_ready)
-    if lanes >= WIDE:
-        words = pipe.register(words)  # narrower ones have more time before UDP arrives, and less depth behind
+    if not pipe.shallow:
+        words = pipe.register(words)
 
     def ihl_decides(stage: int, used: int) -> list[tuple[int, int, int]]:
         """IHL stands at ``outer``, or a tag later, when ``used`` is a tag later as well."""
@@ -166,14 +167,15 @@ def parse_underlay(m: Module, pipe: BeatPipe, parameters: VtepParameters, lookup
     first_udp = outer + WORD * MIN_IHL
 
     # IPv4 header checksum, over the header and its options.
-    check_stage = first_stage(lanes, [(1, outer - 1, outer), *ihl_decides(ip_ready, first_udp - 1)])
+    check_stage = pipe.first_stage([(1, outer - 1, outer), *ihl_decides(ip_ready, first_udp - 1)])
     m.submodules.ip_checksum = check = HeaderChecksumCheck(parameters.data_width)
-    at_words = [pipe.at(Staged(word_count, ip_ready), check_stage) == k for k in OUTER_WORDS]
+    counted = Staged(word_count, ip_ready)
+    at_words = pipe.settled(lambda stage: Cat(pipe.at(counted, stage) == k for k in OUTER_WORDS), check_stage)
     header_ends = [(outer + WORD * k, at_words[i]) for i, k in enumerate(OUTER_WORDS)]
     covered = Staged(pipe.region(check_stage, behind_tag(check_stage, 0), header_ends, name="ip_header"), check_stage)
     ended = Cat(pipe.hits(check_stage, end - 1) & condition for end, condition in header_ends).any()
     ending = Staged(pipe.wire(ended), check_stage)
-    if lanes >= WIDE:
+    if not pipe.shallow:
         covered, ending = pipe.register(covered), pipe.register(ending)
     view = pipe.view(covered.stage)
     m.d.comb += [
@@ -189,7 +191,7 @@ def parse_underlay(m: Module, pipe: BeatPipe, parameters: VtepParameters, lookup
     checksum_ok = Staged(Mux(check.done, check.ok, ok), covered.stage + check.latency)
 
     # UDP, VXLAN and the inner Ethernet header.
-    udp_stage = first_stage(lanes, ihl_decides(words.stage, first_udp))
+    udp_stage = pipe.first_stage(ihl_decides(words.stage, first_udp), registered=True)
     words_here = pipe.at(words, udp_stage)
     udp_places = [(outer + WORD * k, words_here[i]) for i, k in enumerate(OUTER_WORDS)]
 
@@ -216,8 +218,7 @@ def parse_underlay(m: Module, pipe: BeatPipe, parameters: VtepParameters, lookup
 
     # The inner IP header, behind at most two tags.
     first_type = outer + TUNNEL_BYTES + MAC_BYTES
-    inner_stage = first_stage(
-        lanes,
+    inner_stage = pipe.first_stage(
         [
             (udp.stage, first_type + 1 + WORD * k + TAG_BYTES * tags, first_type + 2 + WORD * k + TAG_BYTES * tags)
             for k in OUTER_WORDS
@@ -228,25 +229,27 @@ def parse_underlay(m: Module, pipe: BeatPipe, parameters: VtepParameters, lookup
     # Lookups begin when their key is there, and the head strobe may come with the key's last byte.
     inner_stage = max(
         inner_stage,
-        ip_rest.stage + lookup_latency - 2,
-        udp.stage + lookup_latency - 2,
+        ip_rest.stage + address_latency - 2,
+        udp.stage + vni_latency - 2,
         checksum_ok.stage - 2,
         words.stage - 1,
     )
-    words_inner = pipe.at(words, inner_stage)
-    tags_inner = [pipe.at(tag, inner_stage) for tag in inner_tags]
-    tag_counts = [~tags_inner[0], tags_inner[0] & ~tags_inner[1], tags_inner[0] & tags_inner[1]]
-    inner_at = [
-        pipe.wire(
+
+    def inner_at(stage: int) -> Value:
+        words_then = pipe.at(words, stage)
+        tags = [pipe.at(tag, stage) for tag in inner_tags]
+        counts = [~tags[0], tags[0] & ~tags[1], tags[0] & tags[1]]
+        return Cat(
             Cat(
-                words_inner[OUTER_WORDS.index(y - tags)] & tag_counts[tags]
-                for tags in range(INNER_TAGS + 1)
-                if y - tags in OUTER_WORDS
+                words_then[OUTER_WORDS.index(y - count)] & counts[count]
+                for count in range(INNER_TAGS + 1)
+                if y - count in OUTER_WORDS
             ).any()
+            for y in INNER_WORDS
         )
-        for y in INNER_WORDS
-    ]
-    inner_places = [(first_inner + WORD * y, inner_at[i]) for i, y in enumerate(INNER_WORDS)]
+
+    inner_here = pipe.settled(inner_at, inner_stage)
+    inner_places = [(first_inner + WORD * y, inner_here[i]) for i, y in enumerate(INNER_WORDS)]
     inner_start = pipe.capture(inner_stage, inner_places, 2, name="inner_start")
     offset = IPV4.offset("header_checksum")
     inner_checksum = pipe.capture(

@@ -42,10 +42,11 @@ def make_case(rng):
     return frame, expected, ports + 3
 
 
+@pytest.mark.parametrize("deep", [False, True])
 @pytest.mark.parametrize(("data_width", "idle"), [(8, 0.1), (32, 0.0), (64, 0.0), (64, 0.3), (512, 0.0), (512, 0.3)])
-def test_fields_are_there_with_the_head(rng, data_width, idle):
+def test_fields_are_there_with_the_head(rng, data_width, idle, deep):
     lanes = data_width // 8
-    beats = Beats(lanes, window_bytes())
+    beats = Beats(lanes, window_bytes(), deep=deep)
     fields = parse_tenant(beats.m, beats.pipe)
     assert fields.head.stage == fields.tail.stage == fields.ready
     watched = {name: getattr(fields, name) for name in NAMES}

@@ -9,6 +9,7 @@ from vtep.packet.pipe import Staged
 from vtep.vxlan.underlay_parser import TUNNEL_BYTES, ip_field, is_tag, parse_underlay, window_bytes
 
 NAMES = ("destination", "tag", "second_tag", "ipv4", "ipv6", "ip_start", "ip_rest", "ihl", "ip_checksum_ok", "words")
+LATE = "ip_checksum_ok"
 NAMES += ("udp", "vxlan", "inner_macs", "inner_start", "inner_checksum")
 
 
@@ -66,23 +67,26 @@ def make_case(rng):
     return frame, expected, place + 11
 
 
-def parser(data_width, **options):
-    beats = Beats(data_width // 8, window_bytes())
-    fields = parse_underlay(beats.m, beats.pipe, VtepParameters(data_width=data_width, **options), 3)
+def parser(data_width, *, deep=False, **options):
+    beats = Beats(data_width // 8, window_bytes(), deep=deep)
+    fields = parse_underlay(beats.m, beats.pipe, VtepParameters(data_width=data_width, **options), 3, 3)
     assert fields.head.stage == fields.tail.stage == fields.ready
     watched = {name: getattr(fields, name) for name in NAMES}
     for name in ("inner_tags", "inner_ipv4", "inner_ipv6"):
         watched |= {f"{name}_{i}": staged for i, staged in enumerate(getattr(fields, name))}
     for name, staged in watched.items():
-        beats.watch(name, Staged(beats.pipe.at(staged, fields.ready), fields.ready))
+        beats.watch(name, Staged(beats.pipe.at(staged, fields.ready + (name == LATE)), fields.ready))
     beats.watch("head", fields.head)
     beats.watch("tail", fields.tail)
     return beats, fields
 
 
-@pytest.mark.parametrize(("data_width", "idle"), [(8, 0.1), (32, 0.0), (64, 0.0), (64, 0.3), (512, 0.0), (512, 0.3)])
-def test_fields_are_there_with_the_head(rng, data_width, idle):
-    beats, fields = parser(data_width)
+@pytest.mark.parametrize("deep", [False, True])
+@pytest.mark.parametrize(
+    ("data_width", "idle"), [(8, 0.1), (16, 0.0), (32, 0.0), (64, 0.0), (64, 0.3), (128, 0.0), (512, 0.0), (512, 0.3)]
+)
+def test_fields_are_there_with_the_head(rng, data_width, idle, deep):
+    beats, fields = parser(data_width, deep=deep)
     lanes = data_width // 8
     # Frames too short to hold anything come in between: they must not disturb the others.
     cases = [make_case(rng) for _ in range(24)] + [(rng.randbytes(rng.randint(1, 30)), {}, None) for _ in range(6)]
@@ -96,7 +100,7 @@ def test_fields_are_there_with_the_head(rng, data_width, idle):
         if complete is not None:
             assert head == clocks[min(len(frame) - 1, complete) // lanes] + fields.ready
         for name, value in expected.items():
-            assert values[name][head] == value, f"{name} of {frame.hex()}"
+            assert values[name][head + (name == LATE)] == value, f"{name} of {frame.hex()}"
 
 
 def test_second_tag(rng):

@@ -272,35 +272,56 @@ class BeatPipe(Stages):
             self.m.d.sync += register.eq(Cat(*passes).any())
         return Staged(register, stage + 1)
 
-    def region(
-        self, stage: int, begins: Sequence[tuple[int, ValueLike]], ends: Sequence[tuple[int, ValueLike]], *, name: str
-    ) -> Value:
+    def region(self, stage: int, begins: "Edges", ends: "Edges | None" = None, *, name: str) -> Value:
         """Lanes that lie in a region of the frame, at ``stage``.
 
         Parameters
         ----------
         stage : int
             Where the mask is wanted.
-        begins, ends : sequence of (int, ValueLike)
-            Positions at which the region may begin (its first byte) and end (the first byte behind it), each with the
-            condition (at ``stage``) under which it does; at most one of each holds. No end: it lasts to the frame's
-            end.
+        begins, ends : callable
+            From a stage to the positions at which the region may begin (its first byte) and end (the first byte behind
+            it), each with the condition under which it does, at that stage; at most one of each holds. No ``ends``: it
+            lasts to the frame's end.
 
         Returns
         -------
         Value
             A bit a lane, combinational.
         """
+        begun = self._passed(stage, begins, f"{name}_begun")
+        return begun & ~self._passed(stage, ends, f"{name}_ended") if ends is not None else begun
+
+    def _passed(self, stage: int, edges: "Edges", name: str) -> Value:
+        """Lanes at the edge that holds or behind it."""
         view = self.view(stage)
+        beats = sorted({position // self.lanes for position, _ in edges(stage)})
         masks = []
-        for edges, edge in ((begins, "begun"), (ends, "ended")):
-            passed = Signal(name=f"{name}_{edge}")
-            marks = [(position, self.wire(self.hits(stage, position) & condition)) for position, condition in edges]
-            mask = [
-                self.wire(passed | Cat(*(mark for position, mark in marks if position % self.lanes <= lane)).any())
-                for lane in range(self.lanes)
-            ]
-            with self.m.If(view["valid"]):
-                self.m.d.sync += passed.eq(~view["last"] & mask[-1])
-            masks.append(Cat(*mask))
-        return masks[0] & ~masks[1]
+        for beat in beats:
+
+            def lanes_behind(then: int, beat: int = beat) -> Value:
+                here = [
+                    (position % self.lanes, self.wire(condition))
+                    for position, condition in edges(then)
+                    if position // self.lanes == beat
+                ]
+                # As many different bits as edges: the lanes between two share theirs.
+                shared: dict[int, Value] = {}
+                for lane in range(self.lanes):
+                    count = sum(first <= lane for first, _ in here)
+                    if count not in shared:
+                        shared[count] = self.wire(Cat(condition for first, condition in here if first <= lane).any())
+                return Cat(shared[sum(first <= lane for first, _ in here)] for lane in range(self.lanes))
+
+            masks.append((self.hits(stage, beat * self.lanes), self.settled(lanes_behind, stage)))
+        passed = Signal(name=name)
+        mask = [
+            self.wire(passed | Cat(hit & behind[lane] for hit, behind in masks).any()) for lane in range(self.lanes)
+        ]
+        with self.m.If(view["valid"]):
+            self.m.d.sync += passed.eq(~view["last"] & mask[-1])
+        return Cat(*mask)
+
+
+Edges = Callable[[int], Sequence[tuple[int, ValueLike]]]
+"""From a stage to places in a frame, each with the condition, at that stage, under which it counts."""

@@ -46,27 +46,32 @@ def udp_checksum_wrong(
     def at(staged: Staged) -> Callable[[int], Value]:
         return lambda stage: pipe.at(staged, stage)
 
-    tag, ipv6, words_at = at(fields.tag), at(fields.ipv6), at(fields.words)
-    words = pipe.settled(words_at, stage)
-    words4 = pipe.settled(lambda stage: words_at(stage) & ~ipv6(stage).replicate(len(words)), stage)
-    families = pipe.settled(
-        lambda stage: Cat((ipv6(stage) == v6) & (tag(stage) == tags) for v6 in (0, 1) for tags in (0, 1)), stage
-    )
+    tag, ipv6, words = at(fields.tag), at(fields.ipv6), at(fields.words)
 
-    def at_start(offset: int, v6: int) -> list[tuple[int, Value]]:
-        return [(first + TAG_BYTES * tags + offset, families[2 * v6 + tags]) for tags in (0, 1)]
+    def at_start(stage: int, offset: int, condition: Value) -> list[tuple[int, Value]]:
+        """Byte ``offset`` of the IP header."""
+        tagged = tag(stage)
+        return [(first + offset, ~tagged & condition), (first + TAG_BYTES + offset, tagged & condition)]
 
     # What the checksum covers: the addresses, and all from the UDP header on, which for IPv6 follows them.
-    datagram = pipe.region(
-        stage, [*zip(starts, words4, strict=True), *at_start(addresses[True], 1)], [], name="datagram"
+    def datagram_begins(stage: int) -> list[tuple[int, Value]]:
+        behind_ipv4 = [(start, words(stage)[i] & ~ipv6(stage)) for i, start in enumerate(starts)]
+        return behind_ipv4 + at_start(stage, addresses[True], ipv6(stage))
+
+    datagram = pipe.region(stage, datagram_begins, name="datagram")
+    pseudo = pipe.region(
+        stage,
+        lambda stage: at_start(stage, addresses[False], ~ipv6(stage)),
+        lambda stage: at_start(stage, IPV4.offset("destination") + 4, ~ipv6(stage)),
+        name="pseudo_header",
     )
-    pseudo_end = IPV4.offset("destination") + 4
-    pseudo = pipe.region(stage, at_start(addresses[False], 0), at_start(pseudo_end, 0), name="pseudo_header")
 
     # The end counts from the beat on in which it can be known, and can be.
     view = pipe.view(stage)
     known = pipe.region(
-        stage, [(start + TUNNEL_BYTES, words[i]) for i, start in enumerate(starts)], [], name="end_known"
+        stage,
+        lambda stage: [(start + TUNNEL_BYTES, words(stage)[i]) for i, start in enumerate(starts)],
+        name="end_known",
     )[-1]
     lane_bits = (lanes - 1).bit_length()
     end_at = Staged(behind, udp_ready + 1)

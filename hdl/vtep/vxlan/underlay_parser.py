@@ -134,6 +134,10 @@ def parse_underlay(
     # The IP header, behind at most one tag.
     ip_stage = pipe.first_stage([(1, outer - 1, outer), (1, outer - 1, tagged_outer)])
 
+    def starts_behind_tag(stage: int, offset: int) -> list[tuple[int, Value]]:
+        tagged = pipe.at(tag, stage)
+        return [(outer + offset, ~tagged), (tagged_outer + offset, tagged)]
+
     def behind_tag(stage: int, offset: int) -> list[tuple[int, Value]]:
         tagged = pipe.settled(lambda stage: pipe.at(tag, stage), stage)
         return [(outer + offset, ~tagged), (tagged_outer + offset, tagged)]
@@ -170,10 +174,15 @@ def parse_underlay(
     check_stage = pipe.first_stage([(1, outer - 1, outer), *ihl_decides(ip_ready, first_udp - 1)])
     m.submodules.ip_checksum = check = HeaderChecksumCheck(parameters.data_width)
     counted = Staged(word_count, ip_ready)
-    at_words = pipe.settled(lambda stage: Cat(pipe.at(counted, stage) == k for k in OUTER_WORDS), check_stage)
-    header_ends = [(outer + WORD * k, at_words[i]) for i, k in enumerate(OUTER_WORDS)]
-    covered = Staged(pipe.region(check_stage, behind_tag(check_stage, 0), header_ends, name="ip_header"), check_stage)
-    ended = Cat(pipe.hits(check_stage, end - 1) & condition for end, condition in header_ends).any()
+
+    def header_ends(stage: int) -> list[tuple[int, Value]]:
+        return [(outer + WORD * k, pipe.at(counted, stage) == k) for k in OUTER_WORDS]
+
+    covered = Staged(
+        pipe.region(check_stage, lambda stage: starts_behind_tag(stage, 0), header_ends, name="ip_header"), check_stage
+    )
+    at_end = pipe.settled(lambda stage: Cat(condition for _, condition in header_ends(stage)), check_stage)
+    ended = Cat(pipe.hits(check_stage, outer + WORD * k - 1) & at_end[i] for i, k in enumerate(OUTER_WORDS)).any()
     ending = Staged(pipe.wire(ended), check_stage)
     if not pipe.shallow:
         covered, ending = pipe.register(covered), pipe.register(ending)

@@ -69,21 +69,21 @@ def test_captures_at_places_that_earlier_bytes_decide(rng, data_width, idle):
 
 @pytest.mark.parametrize("data_width", [8, 64, 512])
 @pytest.mark.parametrize("idle", [0.0, 0.4])
-def test_regions(rng, data_width, idle):
+@pytest.mark.parametrize("deep", [False, True])
+def test_regions(rng, data_width, idle, deep):
     lanes = data_width // 8
     begins, ends = [5, 9, 33], [40, 41, 64, 70]
-    beats = Beats(lanes, 80)
+    beats = Beats(lanes, 80, deep=deep)
     pipe = beats.pipe
     decision = pipe.capture(0, [(0, 1)], 1, name="decision")
-    stage = first_stage(lanes, [(decision.stage, 0, begin) for begin in begins])
-    decided = pipe.at(decision, stage)
+    stage = pipe.first_stage([(decision.stage, 0, begin) for begin in begins])
     region = pipe.region(
         stage,
-        [(begin, decided[:2] == i) for i, begin in enumerate(begins)],
-        [(end, decided[2:4] == i) for i, end in enumerate(ends)],
+        lambda stage: [(begin, pipe.at(decision, stage)[:2] == i) for i, begin in enumerate(begins)],
+        lambda stage: [(end, pipe.at(decision, stage)[2:4] == i) for i, end in enumerate(ends)],
         name="region",
     )
-    open_end = pipe.region(stage, [(begins[1], 1)], [], name="open_end")
+    open_end = pipe.region(stage, lambda stage: [(begins[1], 1)], name="open_end")
     beats.watch("region", Staged(region, stage))
     beats.watch("open end", Staged(open_end, stage))
     for name in ("valid", "data", "last", "index"):

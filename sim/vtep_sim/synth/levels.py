@@ -11,10 +11,17 @@ from .wrapper import RegisterWrapper
 
 __all__ = ["LevelMeasurement", "measure_levels"]
 
+WIRE_DELAY = 3000
+"""What ABC takes a route between two tables for, in picoseconds: so long that it looks for the fewest levels.
+
+`synth_xilinx` without this takes 300, beside table delays of the older 7 series: then several small tables in a row
+pass for faster than one of six inputs, and the levels are not as few as they can be.
+"""
+
 
 @dataclass(frozen=True)
 class LevelMeasurement:
-    """Figures after `synth_xilinx -family xcup`; nothing is placed, so there is no frequency.
+    """Figures after `synth_xilinx -family xcup` (see `WIRE_DELAY`); nothing is placed, so there is no frequency.
 
     Attributes
     ----------
@@ -57,6 +64,7 @@ def measure_levels(component: wiring.Component, folder: Path) -> LevelMeasuremen
         [
             "read_rtlil xcup.il",
             "scratchpad -set abc9.verify false",
+            f"scratchpad -set synth_xilinx.abc9.W {WIRE_DELAY}",
             "synth_xilinx -family xcup -flatten -noiopad -noclkbuf -top top",
             "write_json xcup.json",
         ],

@@ -182,18 +182,25 @@ class ArbiterProof(wiring.Component):
                 m.d.sync += overtaken.eq(overtaken + 1)
             m.d.comb += Assert(overtaken < self.inputs)
 
-        # A beat on offer is taken unless another packet is under way or the output was held up.
+        # A beat on offer is taken unless another packet is under way or the output was held up; after a pause, it may
+        # be another input's turn for one clock.
         offered = Cat(port.valid for port in self.i)
         taken = Cat(port.valid & port.ready for port in self.i)
         ending = Cat(port.valid & port.ready & port.payload.last for port in self.i)
         under_way = Signal()
         held_up = Signal()
-        m.d.sync += held_up.eq(self.o.valid & ~self.o.ready)
+        left_out, was_left_out, was_offered = Signal(), Signal(), Signal()
+        m.d.sync += [
+            held_up.eq(self.o.valid & ~self.o.ready),
+            was_left_out.eq(left_out),
+            was_offered.eq((offered & ~ending).any()),
+        ]
         with m.If(taken.any()):
             m.d.sync += under_way.eq(~ending.any())
         m.d.comb += [
             Assert(taken & (taken - 1)[: self.inputs] == 0),
-            Assert(taken.any() | ~offered.any() | under_way | held_up),
+            left_out.eq(offered.any() & ~taken.any() & ~under_way & ~held_up),
+            Assert(~left_out | ~(was_left_out | was_offered)),
         ]
         if self.aim == "both":
             m.d.comb += Assert(~(self.o.valid & (source == 1) & (number == 3) & self.o.payload.last))

@@ -18,7 +18,8 @@ MAX_INPUTS = 16
 class PacketArbiter(wiring.Component):
     """Merge packet streams, in turn: after each packet the next input in order that has one begins.
 
-    There is no idle clock between packets, of the same input or of different ones.
+    There is no idle clock between packets, of the same input or of different ones, as long as another waits when one
+    ends. A packet that comes after a pause waits one clock more if its input was not the last to send.
 
     Parameters
     ----------
@@ -30,7 +31,7 @@ class PacketArbiter(wiring.Component):
     Attributes
     ----------
     i : list of packet stream, in
-        ``ready`` of an input depends, without a register, on ``valid`` of the others.
+        ``ready`` rests on registers.
     o : packet stream, out
         Straight from flip-flops.
     latency : int
@@ -56,21 +57,22 @@ class PacketArbiter(wiring.Component):
         m.submodules.output = output = SkidBuffer(self.o.payload.shape())
         wiring.connect(m, output.o, wiring.flipped(self.o))
 
+        # Who is next is found out while the owner's last beat passes, or while it offers none, so that `ready` rests
+        # on registers only.
         inside = Signal()
-        owner = Signal(range(self.inputs), init=self.inputs - 1)
-        grant = Signal(range(self.inputs))
-
-        m.d.comb += grant.eq(owner)
-        with m.If(~inside), m.Switch(owner):
+        owner = Signal(range(self.inputs))
+        following = Signal(range(self.inputs))
+        m.d.comb += following.eq(owner)
+        with m.Switch(owner):
             for i in range(self.inputs):
                 with m.Case(i):
                     # The assignment that comes last wins: go through the turn backwards.
-                    for distance in reversed(range(1, self.inputs + 1)):
+                    for distance in reversed(range(1, self.inputs)):
                         candidate = (i + distance) % self.inputs
                         with m.If(self.i[candidate].valid):
-                            m.d.comb += grant.eq(candidate)
+                            m.d.comb += following.eq(candidate)
 
-        with m.Switch(grant):
+        with m.Switch(owner):
             for i, source in enumerate(self.i):
                 with m.Case(i):
                     m.d.comb += [
@@ -79,5 +81,9 @@ class PacketArbiter(wiring.Component):
                         source.ready.eq(output.i.ready),
                     ]
         with m.If(output.i.valid & output.i.ready):
-            m.d.sync += [inside.eq(~output.i.payload.last), owner.eq(grant)]
+            m.d.sync += inside.eq(~output.i.payload.last)
+            with m.If(output.i.payload.last):
+                m.d.sync += owner.eq(following)
+        with m.Elif(~inside & ~output.i.valid):
+            m.d.sync += owner.eq(following)
         return m

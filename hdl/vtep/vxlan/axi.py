@@ -1,6 +1,6 @@
 """The VTEP behind AXI4-Stream ports that are named as NIC shells name them."""
 
-from amaranth.hdl import Cat, Module, Value
+from amaranth.hdl import Cat, ClockDomain, ClockSignal, DomainRenamer, Module, ResetSignal, Signal, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
@@ -61,38 +61,47 @@ class VtepAxi(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         parameters = self.parameters
-        m.submodules.pipeline = pipeline = VtepPipeline(parameters)
+        # All inside is reset a clock later, out of a register: the reset's thousands of loads are no path from a pin.
+        resetting = Signal(init=1, reset_less=True)
+        m.d.sync += resetting.eq(ResetSignal("sync", allow_reset_less=True))
+        m.domains.core = ClockDomain(local=True)
+        m.d.comb += [ClockSignal("core").eq(ClockSignal("sync")), ResetSignal("core").eq(resetting)]
+        inside = DomainRenamer("core")
+
+        pipeline = VtepPipeline(parameters)
+        m.submodules.pipeline = inside(pipeline)
         fast = parameters.decap_mode is Mode.CUT_THROUGH
         held: list[Value] = []
         for port in PORTS:
-            m.submodules[f"{port}_rx"] = source = AxiStreamSource(
+            source = AxiStreamSource(
                 parameters.data_width,
                 length=port == "tenant" and parameters.tenant_length,
                 registered=not (fast and port == "underlay"),
             )
-            m.submodules[f"{port}_tx"] = sink = AxiStreamSink(
-                parameters.data_width, registered=not (fast and port == "tenant")
-            )
+            sink = AxiStreamSink(parameters.data_width, registered=not (fast and port == "tenant"))
+            m.submodules[f"{port}_rx"], m.submodules[f"{port}_tx"] = inside(source), inside(sink)
             held += [source.o.valid, sink.axi.tvalid]
             wiring.connect(m, source.o, getattr(pipeline, f"{port}_rx"))
             wiring.connect(m, getattr(pipeline, f"{port}_tx"), sink.i)
             for name, member in axi_signature(parameters.data_width).members.items():
                 inner_in, inner_out = getattr(source.axi, name), getattr(sink.axi, name)
                 outer_in, outer_out = getattr(self, f"s_axis_{port}_{name}"), getattr(self, f"m_axis_{port}_{name}")
-                if member.flow is Out:
+                if name == "tvalid":
+                    m.d.comb += [inner_in.eq(outer_in), outer_out.eq(inner_out & ~resetting)]
+                elif member.flow is Out:
                     m.d.comb += [inner_in.eq(outer_in), outer_out.eq(inner_out)]
                 else:
-                    m.d.comb += [outer_in.eq(inner_in), inner_out.eq(outer_out)]
+                    m.d.comb += [outer_in.eq(inner_in & ~resetting), inner_out.eq(outer_out)]
         m.d.comb += [
             pipeline.config.valid.eq(self.s_axis_config_tvalid),
             pipeline.config.payload.eq(self.s_axis_config_tdata),
-            self.s_axis_config_tready.eq(pipeline.config.ready),
+            self.s_axis_config_tready.eq(pipeline.config.ready & ~resetting),
             pipeline.counter_requests.valid.eq(self.s_axis_counter_tvalid),
             pipeline.counter_requests.payload.eq(self.s_axis_counter_tdata),
-            self.s_axis_counter_tready.eq(pipeline.counter_requests.ready),
-            self.m_axis_counter_tvalid.eq(pipeline.counter_responses.valid),
+            self.s_axis_counter_tready.eq(pipeline.counter_requests.ready & ~resetting),
+            self.m_axis_counter_tvalid.eq(pipeline.counter_responses.valid & ~resetting),
             self.m_axis_counter_tdata.eq(pipeline.counter_responses.payload),
             pipeline.counter_responses.ready.eq(self.m_axis_counter_tready),
-            self.idle.eq(pipeline.idle & ~Cat(*held).any()),
+            self.idle.eq(pipeline.idle & ~Cat(*held).any() & ~resetting),
         ]
         return m

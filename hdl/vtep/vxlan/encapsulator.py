@@ -485,8 +485,6 @@ class Encapsulator(wiring.Component):
         m.submodules.outer = outer = OuterHeader(parameters)
         wiring.connect(m, wiring.flipped(self.config), outer.config)
         margin = outer.latency + 2
-        header_shape = outer.header.shape()
-        m.submodules.jobs = jobs = TokenQueue(header_shape, JOBS, margin=margin)
         m.submodules.reframer = reframer = Reframer(
             parameters.data_width,
             shifts=self._shifts(),
@@ -494,6 +492,7 @@ class Encapsulator(wiring.Component):
             user=self._user,
             tail=self._cut_through,
         )
+        m.submodules.jobs = jobs = TokenQueue(reframer.jobs.payload.shape(), JOBS, margin=margin)
         m.submodules.store = store = FrameStore(
             parameters.data_width,
             depth=parameters.queue_beats("encap_queue_bytes"),
@@ -517,7 +516,6 @@ class Encapsulator(wiring.Component):
             command.drop.eq(nothing),
             command.final.eq(header.final),
             commands.i.valid.eq(outer.ready & (~nothing | header.final)),
-            job.payload.eq(header),
             # In cut-through the verdict on the frame must be waited for, and it decides whether rule 4 counts.
             job.valid.eq(outer.ready & (1 if self._cut_through else ~nothing)),
         ]
@@ -529,8 +527,8 @@ class Encapsulator(wiring.Component):
                 reframer.verdicts.payload.eq(tails.o.payload.bad),
                 tails.o.ready.eq(reframer.verdicts.ready),
             ]
-        m.d.comb += [reframer.jobs.valid.eq(jobs.o.valid), jobs.o.ready.eq(reframer.jobs.ready)]
-        self._expand(m, reframer.jobs.payload, jobs.o.payload)
+        self._expand(m, job.payload, header)
+        wiring.connect(m, jobs.o, reframer.jobs)
         wiring.connect(m, reframer.o, wiring.flipped(self.o))
 
         ended = reframer.ended_user

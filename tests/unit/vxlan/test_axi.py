@@ -44,7 +44,7 @@ def test_a_frame_from_underlay_to_tenant(mode):
             word = layout.const({"table": table, "index": 0, "entry": entry}).as_value().value
             ctx.set(dut.s_axis_config_tdata, word)
             ctx.set(dut.s_axis_config_tvalid, 1)
-            await ctx.tick()
+            await ctx.tick().until(dut.s_axis_config_tready)
         ctx.set(dut.s_axis_config_tvalid, 0)
         await ctx.tick().repeat(3)
         for start in range(0, len(OUTER), 8):

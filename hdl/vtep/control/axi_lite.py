@@ -93,21 +93,20 @@ class AxiLiteSlave(wiring.Component):
         m = Module()
         axi, bus = self.axi, self.bus
         has_aw, has_w, has_ar = Signal(), Signal(), Signal()
-        aw, ar = Signal.like(bus.address), Signal.like(bus.address)
+        aw, ar = Signal.like(axi.awaddr), Signal.like(axi.araddr)
         done = Signal()
         m.d.comb += [
             axi.awready.eq(~has_aw),
             axi.wready.eq(~has_w),
             axi.arready.eq(~has_ar),
             done.eq(bus.request & bus.ack),
-            bus.address.eq(Mux(bus.write, aw, ar)),
         ]
         with m.If(~has_aw):
-            m.d.sync += [has_aw.eq(axi.awvalid), aw.eq(axi.awaddr[2:])]
+            m.d.sync += [has_aw.eq(axi.awvalid), aw.eq(axi.awaddr)]
         with m.If(~has_w):
             m.d.sync += [has_w.eq(axi.wvalid), Cat(bus.write_data, bus.write_bytes).eq(Cat(axi.wdata, axi.wstrb))]
         with m.If(~has_ar):
-            m.d.sync += [has_ar.eq(axi.arvalid), ar.eq(axi.araddr[2:])]
+            m.d.sync += [has_ar.eq(axi.arvalid), ar.eq(axi.araddr)]
         with m.If(axi.bready):
             m.d.sync += axi.bvalid.eq(0)
         with m.If(axi.rready):
@@ -125,5 +124,9 @@ class AxiLiteSlave(wiring.Component):
                 m.d.sync += axi.rdata.eq(Mux(bus.error, 0, bus.read_data))
         with m.Elif(~bus.request):
             # A write goes first, and right behind it none may, since its response is still there: hence the turns.
-            m.d.sync += [bus.request.eq(may_write | may_read), bus.write.eq(may_write)]
+            m.d.sync += [
+                bus.request.eq(may_write | may_read),
+                bus.write.eq(may_write),
+                bus.address.eq(Mux(may_write, aw, ar)[2:]),
+            ]
         return m

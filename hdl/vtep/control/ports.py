@@ -51,14 +51,14 @@ def entry_read_bus(parameters: VtepParameters) -> wiring.Signature:
     for one clock any number of clocks later, and with it ``entry``, an entry of ``table`` in its low bits. Only indices
     within a table are read, and every read is answered. What was written before the read is in the answer.
     """
-    write = write_layout(parameters)
+    width = max(entry_layout(table, parameters).size for table in Table if table is not Table.SETTINGS)
     return wiring.Signature(
         {
             "strobe": Out(1),
             "table": Out(Table),
-            "index": Out(write["index"].shape),
+            "index": Out(write_layout(parameters)["index"].shape),
             "valid": In(1),
-            "entry": In(write["entry"].shape),
+            "entry": In(width),
         }
     )
 

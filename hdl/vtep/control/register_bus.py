@@ -62,7 +62,7 @@ class RegisterArbiter(wiring.Component):
     i : In(`register_bus`), array
         The masters.
     o : Out(`register_bus`)
-        ``request`` is a flip-flop; the rest comes through a multiplexer.
+        ``request`` and ``address`` are flip-flops; the rest comes through a multiplexer.
 
     Notes
     -----
@@ -92,13 +92,17 @@ class RegisterArbiter(wiring.Component):
                     order = [(last + offset) % self._masters for offset in range(1, self._masters + 1)]
                     for number in reversed(order):
                         with m.If(self.i[number].request):
-                            m.d.sync += [turn.eq(number), self.o.request.eq(1)]
+                            m.d.sync += [
+                                turn.eq(number),
+                                self.o.request.eq(1),
+                                self.o.address.eq(self.i[number].address),
+                            ]
         with m.Switch(turn):
             for number in range(self._masters):
                 master = self.i[number]
                 with m.Case(number):
                     m.d.comb += master.ack.eq(self.o.request & self.o.ack)
-                    for name in ("write", "address", "write_data", "write_bytes"):
+                    for name in ("write", "write_data", "write_bytes"):
                         m.d.comb += getattr(self.o, name).eq(getattr(master, name))
         for master in self.i:
             m.d.comb += [master.read_data.eq(self.o.read_data), master.error.eq(self.o.error)]

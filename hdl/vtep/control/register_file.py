@@ -1,5 +1,6 @@
 """Registers as gateware, from their declaration: storage, decoding, read multiplexer, and the rules of access."""
 
+from collections.abc import Iterable
 from typing import Any
 
 from amaranth.hdl import Cat, Const, Module, Signal, Value
@@ -9,33 +10,35 @@ from amaranth.lib.wiring import In, Out
 from .register_bus import register_bus
 from .register_map import WORD_BITS, WORD_BYTES, Access, Field, Register, RegisterMap
 
-__all__ = ["RegisterFile", "register_layout"]
+__all__ = ["RegisterFile", "fields_layout"]
 
 PAGE_BITS = 4
 PAGE_WORDS = 1 << PAGE_BITS
 
 
-def register_layout(register: Register) -> data.FlexibleLayout | data.ArrayLayout:
-    """Shape of a register: its fields at their places in 32 bits; of an array, that many of them."""
-    word = data.FlexibleLayout(WORD_BITS, {field.name: data.Field(field.width, field.low) for field in register.fields})
+def fields_layout(register: Register, fields: Iterable[Field]) -> data.StructLayout | data.ArrayLayout:
+    """Shape of these fields of a register, one behind the other; of an array, as many as it has words."""
+    word = data.StructLayout({field.name: field.width for field in fields})
     return word if register.count is None else data.ArrayLayout(word, register.count)
 
 
 def _ports(register: Register) -> wiring.Signature:
     """What the hardware behind a register sees of it."""
-    layout = register_layout(register)
-    stored = [field for field in register.fields if field.access is Access.READ_WRITE]
+    of = {access: [field for field in register.fields if field.access is access] for access in Access}
+    stored, told = of[Access.READ_WRITE], of[Access.READ_ONLY]
     members = {}
-    if stored or register.is_command:
-        members["value"] = Out(layout)
+    for name, flow, fields in (
+        ("value", Out, stored or of[Access.WRITE_ONLY]),
+        ("next", In, [field for field in stored if field.volatile]),
+        ("status", In, [field for field in told if field.volatile]),
+        ("set", In, of[Access.WRITE_ONE_TO_CLEAR]),
+    ):
+        if fields:
+            members[name] = flow(fields_layout(register, fields))
     if stored:
         members["written"] = Out(1)
-    if any(field.volatile for field in stored):
-        members |= {"load": In(1), "next": In(layout)}
-    if any(field.volatile and field.access is Access.READ_ONLY for field in register.fields):
-        members["status"] = In(layout)
-    if any(field.access is Access.WRITE_ONE_TO_CLEAR for field in register.fields):
-        members["set"] = In(layout)
+    if "next" in members:
+        members["load"] = In(1)
     if register.is_command:
         members |= {"strobe": Out(1), "refuse": In(1)}
     return wiring.Signature(members)
@@ -55,7 +58,7 @@ class RegisterFile(wiring.Component):
     refused : Out(1)
         An access is answered with an error in this clock.
     NAME : interface
-        For each register that is not constant, under its name in lower case; in the shape of `register_layout`:
+        For each register that is not constant, under its name in lower case; in the shape of `fields_layout`:
 
         - read-write fields: ``value``, out, and ``written``, out: there is a write in this clock, even if of no byte;
           where they are volatile also ``load``, in: they take ``next`` in this clock (which prevails over a write)
@@ -106,7 +109,7 @@ class RegisterFile(wiring.Component):
             key: page_hits[number // PAGE_WORDS] & low_hits[number % PAGE_WORDS] for key, (number, _) in words.items()
         }
 
-        write = Signal()
+        write, bad = Signal(), Signal()
         for register in self.registers:
             if any(field.access is Access.READ_WRITE for field in register.fields):
                 written = [write & hits[register.name, index] for index in range(register.words)]
@@ -117,9 +120,10 @@ class RegisterFile(wiring.Component):
         m.d.sync += bus.read_data.eq(
             self._read(m, "read", WORD_BITS, {words[key][0]: value for key, value in shown.items()}, page_hits)
         )
-        bad = self._judge(m, page_hits, hits, steps[1])
+        refused = self._judge(m, page_hits, hits)
+        # Valid in the last clock of an access, and `write` is low in all others.
+        m.d.sync += [bad.eq(refused), write.eq(steps[1] & bus.write & ~refused)]
         m.d.comb += [
-            write.eq(steps[2] & bus.write & ~bad),
             bus.ack.eq(steps[2]),
             bus.error.eq(bad),
             self.refused.eq(steps[2] & bad),
@@ -139,10 +143,8 @@ class RegisterFile(wiring.Component):
             chosen = chosen | (value & hit.replicate(width))
         return chosen
 
-    def _judge(
-        self, m: Module, page_hits: dict[int, Signal], hits: dict[tuple[str, int], Value], last: Value
-    ) -> Signal:
-        """Whether the access is refused: a flip-flop that is right from the clock after ``last`` on."""
+    def _judge(self, m: Module, page_hits: dict[int, Signal], hits: dict[tuple[str, int], Value]) -> Signal:
+        """Whether the access is refused, right in its third clock."""
         bus = self.bus
         # What is known of the word by its address alone, a bit each.
         guards = sorted({register.guard for register in self.registers if register.guard})
@@ -172,15 +174,13 @@ class RegisterFile(wiring.Component):
         refused = Cat(
             command[i] & getattr(self, register.name.lower()).refuse for i, register in enumerate(commands)
         ).any()
-        allowed = Signal()
-        m.d.comb += allowed.eq(writable & ~(is_command & partial) & ~refused)
-        bad = Signal()
-        with m.If(last):
-            with m.If(bus.write):
-                m.d.sync += bad.eq(~allowed | (flags[3:] & busy).any())
-            with m.Else():
-                m.d.sync += bad.eq(~readable | (flags[3:] & busy).any())
-        return bad
+        guarded = (flags[3:] & busy).any()
+        judgement = Signal()
+        with m.If(bus.write):
+            m.d.comb += judgement.eq(~writable | (is_command & partial) | refused | guarded)
+        with m.Else():
+            m.d.comb += judgement.eq(~readable | guarded)
+        return judgement
 
     def _elaborate_word(self, m: Module, register: Register, index: int, hit: Value, write: Value) -> Value:
         """Build one word, and return what a read shows."""
@@ -194,7 +194,9 @@ class RegisterFile(wiring.Component):
         written = Signal(name=f"{name}_{index}_written")
         m.d.comb += written.eq(write & hit)
         if register.is_command:
-            m.d.comb += [Value.cast(port.value).eq(self.bus.write_data), port.strobe.eq(written)]
+            m.d.comb += port.strobe.eq(written)
+            for field in register.fields:
+                m.d.comb += part("value", field).eq(self.bus.write_data[field.low : field.low + field.width])
             return Const(0, WORD_BITS)
 
         shown = Signal(WORD_BITS, name=f"{name}_{index}_shown")

@@ -16,6 +16,8 @@ ARGS ?=
 VERILATOR ?=
 # Where `make verilog` writes.
 OUT ?= build/verilog/vtep.v
+# Where `make regs` writes.
+REGS ?= build/regs
 
 BIN := .venv/bin
 # Verilator's own makefiles call `python`.
@@ -23,7 +25,7 @@ ENTER := PATH="$(CURDIR)/$(BIN):$$PATH"
 unexport PYTHONPATH PYTHONHOME
 export VTEP_VERILATOR := $(VERILATOR)
 
-.PHONY: help demo test test-full lint verilog bench clean setup
+.PHONY: help demo test test-full lint verilog regs bench clean setup
 
 define HELP
 OpenVTEP: make TARGET [VARIABLE=VALUE ...]
@@ -33,11 +35,13 @@ OpenVTEP: make TARGET [VARIABLE=VALUE ...]
   test-full  the tests, all in depth
   lint       format, lint and types of the sources
   verilog    write the core as one Verilog file
+  regs       write the register map as SystemRDL, HTML, Markdown and a C header to build/regs
   bench      measure rate, latency, area and clock; write tables and a plot to build/bench
   clean      remove build/ and the caches (.venv, the set-up, stays)
 
   ARGS="..."        more options for the target's command, e.g. make verilog ARGS="--data-width 512"
   OUT=FILE          where verilog writes (build/verilog/vtep.v)
+  REGS=FOLDER       where regs writes (build/regs)
   JOBS=N            test processes at once (all cores)
   VERILATOR=NAME    a Verilator of your own, by path or by its name on PATH, instead of the pinned 5.048
   PYTHON=NAME       the Python to set up with, 3.11 to 3.14 (python3)
@@ -70,6 +74,9 @@ lint: .venv/stamp
 verilog: .venv/stamp
 	@mkdir -p "$(dir $(OUT))"
 	$(BIN)/vtep-hdl verilog -o "$(OUT)" $(ARGS)
+
+regs: .venv/stamp
+	$(BIN)/vtep-hdl regs -o "$(REGS)" $(ARGS)
 
 bench: .venv/stamp
 	@$(ENTER) vtep-sim bench $(ARGS)

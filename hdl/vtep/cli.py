@@ -18,17 +18,12 @@ from .config import Mode, VtepParameters
 __all__ = ["PARAMETER_HELP", "app", "main", "parameter_options"]
 
 app = typer.Typer(
-    help="The VTEP core as hardware. [bold]vtep-hdl verilog --help[/] lists what can be built.",
+    help="The VTEP core as hardware, and its registers. [bold]vtep-hdl verilog --help[/] lists what can be built.",
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
 )
-
-
-@app.callback()
-def _commands() -> None:
-    """Keep ``verilog`` a command of its own, also while it is the only one."""
 
 
 PARAMETER_HELP = {
@@ -110,7 +105,15 @@ Examples:
 """
 
 
-@app.command(help=re.sub(r"(?<!\n)\n(?!\n)", " ", _VERILOG_HELP))  # Typer would keep single line breaks
+def _flowing(text: str) -> str:
+    """Take out single line breaks, which Typer would keep."""
+    return re.sub(r"(?<!\n)\n(?!\n)", " ", text)
+
+
+_MODE = typer.Option(help="Sets --encap-mode and --decap-mode where they are not given.")
+
+
+@app.command(help=_flowing(_VERILOG_HELP))
 @_with_parameters
 def verilog(
     *,
@@ -118,19 +121,56 @@ def verilog(
         "vtep.v"
     ),
     name: Annotated[str, typer.Option(help="Name of the top module.")] = "vtep",
-    mode: Annotated[
-        Mode, typer.Option(help="Sets --encap-mode and --decap-mode where they are not given.")
-    ] = Mode.STORE_AND_FORWARD,
+    mode: Annotated[Mode, _MODE] = Mode.STORE_AND_FORWARD,
     **values: Any,
 ) -> None:
     """Write the core as one Verilog file: refuse, or convert and write."""
+    parameters = _parameters(mode, values)
+    _write(output, lambda: _core(parameters, name))
+
+
+_REGS_HELP = """Write the register map for programmers and programs.
+
+Four forms of the same: [bold]vtep.rdl[/] (SystemRDL), [bold]vtep.h[/] (C), [bold]vtep.md[/] (Markdown) and
+[bold]html/index.html[/]. Give the parameters of the core that is meant: constants and the length of an entry depend on
+them; addresses do not.
+
+Example:
+
+[bold]vtep-hdl regs --vnis 64 --output build/regs[/]
+"""
+
+
+@app.command(help=_flowing(_REGS_HELP))
+@_with_parameters
+def regs(
+    *,
+    output: Annotated[Path, typer.Option("-o", "--output", help="Folder to write to; made if need be.")] = Path("regs"),
+    mode: Annotated[Mode, _MODE] = Mode.STORE_AND_FORWARD,
+    **values: Any,
+) -> None:
+    """Write the register map in all its forms."""
+    parameters = _parameters(mode, values)
+    try:
+        from .control.register_files import write_register_files
+    except ImportError as error:
+        raise RefusedError(f"regs needs packages that are not installed: {error}") from error
+    from .control.registers import vtep_registers
+
+    try:
+        write_register_files(vtep_registers(parameters), output)
+    except OSError as error:
+        raise RefusedError(f"cannot write to {output}: {error.strerror or error}") from error
+
+
+def _parameters(mode: Mode, values: dict[str, Any]) -> VtepParameters:
+    """Parameters from the options' values; ``mode`` stands for the modes that were not given."""
     for direction in ("encap_mode", "decap_mode"):
         values[direction] = values[direction] or mode
     try:
-        parameters = VtepParameters(**values)
+        return VtepParameters(**values)
     except ValueError as error:
         raise RefusedError(_spell(str(error))) from error
-    _write(output, lambda: _core(parameters, name))
 
 
 def _core(parameters: VtepParameters, name: str) -> str:

@@ -13,6 +13,8 @@ from amaranth.lib.wiring import In, Out
 
 from vtep import cli
 from vtep.config import Mode, VtepParameters
+from vtep.control.registers import vtep_registers
+from vtep.control.systemrdl import to_systemrdl
 
 
 class Stand(wiring.Component):
@@ -93,6 +95,35 @@ def test_one_direction_may_differ_from_mode(run: Run, tmp_path: Path) -> None:
     assert (Stand.made_with.encap_mode, Stand.made_with.decap_mode) == (Mode.STORE_AND_FORWARD, Mode.CUT_THROUGH)
 
 
+def test_registers_are_those_of_the_parameters(run: Run, tmp_path: Path) -> None:
+    folder = tmp_path / "made" / "here"
+    assert run("regs", "--vnis", 33, "--mode", "cut-through", "--tenant-length", "--no-udp-checksum", "-o", folder) == (
+        0,
+        "",
+        "",
+    )
+    text = (folder / "vtep.rdl").read_text()
+    assert text == to_systemrdl(
+        vtep_registers(
+            VtepParameters(
+                vnis=33,
+                encap_mode=Mode.CUT_THROUGH,
+                decap_mode=Mode.CUT_THROUGH,
+                tenant_length=True,
+                udp_checksum=False,
+            )
+        )
+    )
+    assert {path.name for path in folder.iterdir()} == {"vtep.rdl", "vtep.h", "vtep.md", "html"}
+
+
+def test_registers_need_their_packages(run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setitem(sys.modules, "vtep.control.register_files", None)
+    code, _, err = run("regs", "-o", tmp_path)
+    assert code == 2
+    assert err.startswith("vtep-hdl: regs needs packages that are not installed: ")
+
+
 def test_standard_output(run: Run) -> None:
     code, out, err = run("verilog", "-o", "-")
     assert (code, err) == (0, "")
@@ -109,6 +140,9 @@ def test_standard_output(run: Run) -> None:
         ("verilog --mode cut-through", "--encap-mode cut-through needs --tenant-length"),
         ("verilog --mode cut-through --tenant-length", "needs --no-udp-checksum"),
         ("verilog --name 8bit", "name must be a Verilog identifier"),
+        ("regs --vnis 65", "--vnis must be an integer within 1 .. 64, not 65"),
+        ("regs -o /dev/null", "cannot write to /dev/null: File exists"),
+        ("regs -o /proc/regs", "cannot write to /proc/regs: No such file or directory"),
         ("verilog --bogus", "--bogus"),
         ("veriolg", "veriolg"),
         ("verilog -o no/such/folder/vtep.v", "cannot write no/such/folder/vtep.v: No such file or directory"),

@@ -32,6 +32,8 @@ DECLARATIONS = {
     "vtep.stream.packet",
     "vtep.control.tables",
     "vtep.control.counters",
+    "vtep.control.register_map",
+    "vtep.control.registers",
 }
 # What turns the core into the Verilog that is simulated: its one top, and the converter.
 CONVERSION = {"vtep.verilog", "vtep.vxlan.axi"}

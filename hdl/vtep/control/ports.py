@@ -3,13 +3,23 @@
 from collections.abc import Sequence
 
 from amaranth.hdl import Value, unsigned
-from amaranth.lib import data, wiring
-from amaranth.lib.wiring import Out
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.wiring import In, Out
 
 from ..config import LENGTH_BITS, VtepParameters
+from .counters import COUNTER_ADDRESS_BITS
 from .tables import Table, entry_layout, settings_layout, write_layout
 
-__all__ = ["carried_event", "carried_layout", "config_bus", "entry_of", "reason_event", "writes_to"]
+__all__ = [
+    "carried_event",
+    "carried_layout",
+    "config_bus",
+    "counter_bus",
+    "entry_of",
+    "entry_read_bus",
+    "reason_event",
+    "writes_to",
+]
 
 
 def config_bus(parameters: VtepParameters) -> wiring.Signature:
@@ -32,6 +42,45 @@ def entry_of(bus: wiring.PureInterface, table: Table, parameters: VtepParameters
     """The entry on the bus, seen as one of ``table``."""
     layout = entry_layout(table, parameters)
     return data.View(layout, bus.write.entry[: layout.size])
+
+
+def entry_read_bus(parameters: VtepParameters) -> wiring.Signature:
+    """Reads of table entries by the control side, one at a time.
+
+    ``strobe`` is high for one clock, ``table`` and ``index`` stand still from then until the answer: ``valid``, high
+    for one clock any number of clocks later, and with it ``entry``, an entry of ``table`` in its low bits. Only indices
+    within a table are read, and every read is answered. What was written before the read is in the answer.
+    """
+    width = max(entry_layout(table, parameters).size for table in Table if table is not Table.SETTINGS)
+    return wiring.Signature(
+        {
+            "strobe": Out(1),
+            "table": Out(Table),
+            "index": Out(write_layout(parameters)["index"].shape),
+            "valid": In(1),
+            "entry": In(width),
+        }
+    )
+
+
+def counter_bus() -> wiring.Signature:
+    """Access of the control side to the counters.
+
+    ``requests``: ``address`` of a counter (`counter_map`); ``snapshot`` asks for its copy. ``responses``: its value.
+    One request at a time. ``clear`` and ``take_snapshot`` are high for one clock, never both; ``busy`` rises at latest
+    in the clock after, and falls when it is done: until then there is no other. A request during that time may wait for
+    its end.
+    """
+    request = data.StructLayout({"address": unsigned(COUNTER_ADDRESS_BITS), "snapshot": unsigned(1)})
+    return wiring.Signature(
+        {
+            "requests": Out(stream.Signature(request)),
+            "responses": In(stream.Signature(unsigned(64))),
+            "clear": Out(1),
+            "take_snapshot": Out(1),
+            "busy": In(1),
+        }
+    )
 
 
 def reason_event(reasons: Sequence[str]) -> wiring.Signature:

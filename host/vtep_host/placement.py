@@ -114,7 +114,6 @@ class Placement:
         """
         location = self._locations.pop(key)
         self._keys[location] = None
-        self._values[location] = 0
         return [Write(location, None, 0)]
 
     def adopt(self, location: int, key: int, value: int) -> list[Write]:

@@ -111,6 +111,7 @@ class TablePlan:
         self.slots = slots
         buckets = -(-entries // (functions * slots))
         self.bucket_bits = max(1, (buckets - 1).bit_length())
+        self._mask = (1 << self.bucket_bits) - 1
         self.slot_bits = slots.bit_length() - 1
         self.capacity = functions * slots << self.bucket_bits
         self.key_width = check_range("key_width", key_width, self.bucket_bits + 1, MAX_KEY_WIDTH)
@@ -161,10 +162,6 @@ class TablePlan:
             if v >> self.field_bits:
                 v ^= _PRIMITIVE[self.field_bits]
         return v & self._mask
-
-    @property
-    def _mask(self) -> int:
-        return (1 << self.bucket_bits) - 1
 
     @cached_property
     def _packed(self) -> tuple[list[list[int]], int, int, Callable[[bytes], tuple[int, ...]]]:

@@ -68,14 +68,14 @@ class HashedMatch(wiring.Component):
         Location to write or read.
     write_enable : Signal(), in
         Write ``location``; ``write_used`` 0 clears it.
-    write_used, write_key, write_value : Signal, in
+    write_used, write_tag, write_value : Signal, in
+        The entry; of its key the tag (`TablePlan.tag`).
     read_enable : Signal(), in
         Read ``location``. Ignored together with ``write_enable``.
     read_valid : Signal(), out
-        High ``read_latency`` clocks after ``read_enable``, with the entry as it was presented last before that clock.
-    read_used, read_key, read_value : Signal, out
-        The entry. Of the key only the tag is there, the low ``plan.bucket_bits`` bits are 0: `TablePlan.key_at` has the
-        whole key.
+        High ``read_latency`` clocks after ``read_enable``, with the entry as it was written last before that clock.
+    read_used, read_tag, read_value : Signal, out
+        The entry; `TablePlan.key_at` gives its whole key.
     lookup_key : Signal(key_width), in
     found : Signal(), out
         The key is in the table. Valid, as ``value``, ``latency`` clocks after ``lookup_key``.
@@ -130,12 +130,12 @@ class HashedMatch(wiring.Component):
                 "location": In(range(self.plan.capacity)),
                 "write_enable": In(1),
                 "write_used": In(1),
-                "write_key": In(key_width),
+                "write_tag": In(self.plan.tag_width),
                 "write_value": In(value_shape),
                 "read_enable": In(1),
                 "read_valid": Out(1),
                 "read_used": Out(1),
-                "read_key": Out(key_width),
+                "read_tag": Out(self.plan.tag_width),
                 "read_value": Out(value_shape),
                 "lookup_key": In(key_width),
                 "found": Out(1),
@@ -160,8 +160,7 @@ class HashedMatch(wiring.Component):
             if not 0 <= value < 1 << value_width:
                 raise ValueError(f"{where}: a value must be within 0 .. 2^{value_width} - 1, not {value}")
             keys.add(key)
-            tag = key >> plan.bucket_bits
-            rows[location] = 1 | tag << layout["tag"].offset | value << layout["value"].offset
+            rows[location] = 1 | plan.tag(key) << layout["tag"].offset | value << layout["value"].offset
         return rows
 
     # Names end in the number of clocks since the RAMs were addressed.
@@ -224,7 +223,7 @@ class HashedMatch(wiring.Component):
         m.d.sync += Value.cast(read_3).eq(reduce(or_, reads_2))
         m.d.comb += [
             self.read_used.eq(read_3.used),
-            self.read_key[plan.bucket_bits :].eq(read_3.tag),
+            self.read_tag.eq(read_3.tag),
             Value.cast(self.read_value).eq(Value.cast(read_3.value)),
         ]
         return m
@@ -256,7 +255,7 @@ class HashedMatch(wiring.Component):
         m.d.comb += [
             location.eq(Cat(rams)),
             entry.used.eq(self.write_used & ready),
-            entry.tag.eq(self.write_key[plan.bucket_bits :]),
+            entry.tag.eq(self.write_tag),
             Value.cast(entry.value).eq(Value.cast(self.write_value)),
         ]
         # As many clocks as a lookup takes, so that a write is seen from the lookup on that is presented with it.

@@ -137,6 +137,10 @@ class TablePlan:
         bucket = location >> self.slot_bits
         return Place(bucket >> self.bucket_bits, bucket & self._mask, location & (self.slots - 1))
 
+    def tag(self, key: int) -> int:
+        """Bits of a key that are stored."""
+        return key >> self.bucket_bits
+
     def key_at(self, location: int, tag: int) -> int:
         """Return the key whose tag stands at a location."""
         place = self.place(location)

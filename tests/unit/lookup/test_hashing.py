@@ -55,9 +55,10 @@ def test_locations(rng, parameters):
         ]
         assert len({(place.function, place.bucket) for place in places}) == plan.functions
         for location, place in zip(locations, places, strict=True):
+            assert plan.tag(key) == key >> plan.bucket_bits
             packed = ((place.function << plan.bucket_bits) + place.bucket) * plan.slots + place.slot
             assert packed == location
-            assert plan.key_at(location, key >> plan.bucket_bits) == key
+            assert plan.key_at(location, plan.tag(key)) == key
 
 
 def reference_buckets(plan, key):

@@ -34,6 +34,7 @@ DECLARATIONS = {
     "vtep.control.counters",
     "vtep.control.register_map",
     "vtep.control.registers",
+    "vtep.lookup.hashing",
 }
 # What turns the core into the Verilog that is simulated: its one top, and the converter.
 CONVERSION = {"vtep.verilog", "vtep.vxlan.axi"}
@@ -189,6 +190,7 @@ def test_sees_the_sources() -> None:
         ("vtep_host.config", "from .tables import encode", "vtep_host.config must work without vtep"),
         ("vtep_host.new", "from vtep_sim import captures", "host may import only declarations"),
         ("vtep_host.new", "from vtep.vxlan.axi import VtepAxi", "host may import only declarations"),
+        ("vtep_host.new", "from vtep.lookup.hashed import HashedMatch", "host may import only declarations"),
     ],
 )
 def test_sees_what_is_forbidden(module: str, text: str, complaint: str) -> None:

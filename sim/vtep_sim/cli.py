@@ -154,6 +154,13 @@ def bench(
         list[Mode] | None,
         typer.Option(help="Of bubbles and latency, repeatable; both by default.", show_default=False),
     ] = None,
+    block: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Of area: only blocks whose name and device hold this, for instance 'FCS' or 'xcup'; repeatable.",
+            show_default=False,
+        ),
+    ] = None,
 ) -> None:
     """Measure rate, latency, simulation speed, area and clock; parts measured before stay in the tables."""
     # Scapy, the synthesis flow and the cocotb bench are not what `run` should wait for.
@@ -170,12 +177,14 @@ def bench(
         command = ["vtep-sim bench", *(f"--only {part}" for part in only or ())]
         command += [f"--data-width {width}" for width in data_width or ()]
         command += [f"--mode {chosen.value}" for chosen in mode or ()]
+        command += [f"--block '{part}'" for part in block or ()]
         try:
             lines = run_bench(
                 folder,
                 only or PARTS,
                 data_width or DATA_WIDTHS,
                 mode or list(Mode),
+                blocks=block or (),
                 command=" ".join(command),
                 message=message,
                 progress=progress,

@@ -26,6 +26,11 @@ class Block:
     min_mhz: float | None = None
     max_levels: int | None = None
 
+    @property
+    def title(self) -> str:
+        """Name and device."""
+        return f"{self.name}, {self.device}"
+
 
 @dataclass(frozen=True)
 class Area:
@@ -85,7 +90,7 @@ def measure_area(folder: Path, message: Callable[[str], None], blocks: Iterable[
         A tool is missing or failed.
     """
     for block in blocks:
-        message(f"{block.name}, {block.device} ...")
+        message(f"{block.title} ...")
         place = folder / f"{block.name.replace(', ', '-').replace(' ', '-')}-{block.device}"
         yield _on_ecp5(block, place, message) if block.device == "ecp5" else _on_xcup(block, place)
 

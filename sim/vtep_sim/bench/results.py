@@ -27,15 +27,23 @@ SPEED_BAR = 50
 """Least frames per second of the harness, in those of the cocotb bench."""
 
 
-def save_part(folder: Path, part: str, entries: Iterable[Any], command: str) -> None:
-    """Write ``part`` (one of `PARTS`) with the date, the tools and the command that measured it."""
+def save_part(folder: Path, part: str, entries: Iterable[Any], command: str, key: Sequence[str] = ()) -> None:
+    """Write ``part`` (one of `PARTS`) with the date, the tools and the command that measured it.
+
+    With ``key``, the names of some fields, entries stay that were there and have other values in these.
+    """
     folder.mkdir(parents=True, exist_ok=True)
+    rows = [asdict(entry) | _derived(entry) for entry in entries]
+    if key:
+        new = {tuple(row[name] for name in key) for row in rows}
+        there = load_parts(folder).get(part, {"entries": []})["entries"]
+        rows = [row for row in there if tuple(row[name] for name in key) not in new] + rows
     content = {
         "part": part,
         "date": datetime.now(UTC).date().isoformat(),
         "command": command,
         "tools": tool_versions(),
-        "entries": [asdict(entry) | _derived(entry) for entry in entries],
+        "entries": rows,
     }
     (folder / f"{part}.json").write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
 

@@ -7,8 +7,8 @@ from pathlib import Path
 from vtep.config import Mode
 
 from ..harness import Simulator
-from ..runner import make_parameters
-from .area import measure_area
+from ..runner import UsageError, make_parameters
+from .area import BLOCKS, measure_area
 from .bubbles import MIX, Rate, measure_bubbles
 from .latency import Latency, measure_latency
 from .plot import plot
@@ -66,6 +66,7 @@ def run_bench(
     widths: Sequence[int],
     modes: Sequence[Mode],
     *,
+    blocks: Sequence[str] = (),
     command: str,
     message: Message,
     progress: Progress,
@@ -82,6 +83,9 @@ def run_bench(
         Datapath widths of bubbles and latency.
     modes : sequence of Mode
         Modes of bubbles and latency, each in both directions.
+    blocks : sequence of str
+        Measure the area of those blocks only whose name and device hold one of these; none: of all. What ``folder`` has
+        of the others stays.
     command : str
         What repeats the measurement, for the tables.
     message, progress : callable
@@ -99,7 +103,10 @@ def run_bench(
                 speeds.append(measure_harness(simulator, name=name))
         save_part(folder, "speed", [*speeds, *measure_cocotb(parameters, message)], command)
     if "area" in parts:
-        save_part(folder, "area", measure_area(folder / "synth", message), command)
+        chosen = [block for block in BLOCKS if not blocks or any(part in block.title for part in blocks)]
+        if not chosen:
+            raise UsageError(f"--block: there are {'; '.join(block.title for block in BLOCKS)}")
+        save_part(folder, "area", measure_area(folder / "synth", message, chosen), command, key=("block", "device"))
     found = load_parts(folder)
     (folder / "bench.json").write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
     (folder / "bench.md").write_text(markdown(found), encoding="utf-8")

@@ -1,6 +1,7 @@
 """The bench can see what it is for: pauses as bubbles, and bars that are missed."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -153,3 +154,11 @@ def test_plot(folder, tmp_path) -> None:
     for parts in (results.load_parts(folder), {}):
         plot(parts, tmp_path / "bench.svg")
         assert ElementTree.parse(tmp_path / "bench.svg").getroot().tag.endswith("svg")
+
+
+def test_blocks_measured_before_stay(tmp_path: Path) -> None:
+    for luts in (700, 650):
+        results.save_part(tmp_path, "area", [replace(AREAS[0], luts=luts)], "again", key=("block", "device"))
+        results.save_part(tmp_path, "area", AREAS[1:], "again", key=("block", "device"))
+    entries = results.load_parts(tmp_path)["area"]["entries"]
+    assert sorted(entry["luts"] for entry in entries) == sorted([650, *(area.luts for area in AREAS[1:])])

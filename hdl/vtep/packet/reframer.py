@@ -107,7 +107,8 @@ class Reframer(wiring.Component):
     Notes
     -----
     Throughput: a beat of output a clock, from frame to frame as well, as long as jobs and beats are there; a negative
-    shift that is no multiple of the beat takes one beat of input before the first one leaves. Beats behind the end of
+    shift that is no multiple of the beat takes one beat of input before the first one leaves, together with the last
+    beat of the frame before if that needs none. So a beat leaves or is taken on every clock. Beats behind the end of
     the outgoing frame are taken and forgotten. A reset forgets the frame under way.
     """
 
@@ -176,11 +177,15 @@ class Reframer(wiring.Component):
         emit = Signal()
         take = Signal()
         drop = Signal()
+        # The last beat that leaves may need none of its own frame: then the next frame's first one is taken with it.
+        following = self.jobs.payload
+        early = Signal()
         m.d.comb += [
             able.eq(active & ~job.drop & ~preload & ~drain & (~need | self.beats.valid)),
             emit.eq(able & advance),
             drop.eq(active & job.drop & known),
-            take.eq(self.beats.valid & active & ~job.drop & (preload | (drain & ~consumed) | (emit & need))),
+            early.eq(able & consumed & known & self.jobs.valid & following.preload & ~following.drop & advance),
+            take.eq(self.beats.valid & active & ~job.drop & (preload | (drain & ~consumed) | (emit & need) | early)),
             self.beats.ready.eq(take),
         ]
         last = Signal()
@@ -219,10 +224,10 @@ class Reframer(wiring.Component):
             m.d.sync += [
                 active.eq(self.jobs.valid),
                 job.eq(self.jobs.payload),
-                preload.eq(self.jobs.payload.preload),
+                preload.eq(self.jobs.payload.preload & ~(early & self.beats.valid)),
                 leading.eq(self.jobs.payload.lead != 0),
                 at_last.eq(self.jobs.payload.beats == 0),
-                consumed.eq(0),
+                consumed.eq(early & self.beats.valid & beat.last),
                 drain.eq(0),
             ]
         m.d.sync += pending.eq((last | pending) & ~known)

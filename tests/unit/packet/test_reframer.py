@@ -304,6 +304,23 @@ def test_no_bubble(rng, data_width, tail, shift, beats):
     assert bench.clocks == list(range(bench.clocks[0], bench.clocks[0] + len(bench.clocks)))
 
 
+@pytest.mark.parametrize("data_width", [64, 512])
+@pytest.mark.parametrize(("beats_in", "beats_out"), [(2, 2), (1, 1), (3, 2), (5, 5)])
+def test_no_bubble_when_bytes_go_from_the_first_beat(rng, data_width, beats_in, beats_out):
+    """A beat goes in or out on every clock, though two beats in make the first one out."""
+    lanes = data_width // 8
+    shift = 2 - lanes
+    dut = Reframer(data_width, shifts=(0, shift), prefix_bytes=lanes, user=USER)
+    length = (beats_out - 1) * lanes + 1 if beats_in == beats_out else beats_out * lanes
+    stored = length - shift
+    assert (-(-stored // lanes), -(-length // lanes)) == (beats_in, beats_out)
+    jobs = [Job(rng.randbytes(stored), shift, length, bytes(lanes), -1 % (1 << lanes)) for _ in range(20)]
+    bench = Bench(dut, rng, data_width, (0, shift), jobs)
+    bench.run()
+    assert len(bench.clocks) == beats_out * len(jobs)
+    assert bench.clocks[-1] - bench.clocks[0] + 1 <= max(beats_in, beats_out) * len(jobs)
+
+
 def test_reset_forgets_the_frame_under_way(rng):
     shifts = (0, -10)
     dut = Reframer(64, shifts=shifts, prefix_bytes=4, user=USER, tail=True)

@@ -148,10 +148,10 @@ class BeatPipe(Stages):
             return self.register_wire(make(stage - 1))
         return self.wire(make(stage))
 
-    def register_wire(self, value: ValueLike) -> Signal:
+    def register_wire(self, value: ValueLike, *, name: str | None = None) -> Signal:
         """``value``, a clock later."""
         value = Value.cast(value)
-        register = Signal(value.shape(), reset_less=True)
+        register = Signal(value.shape(), name=name, reset_less=True)
         self.m.d.sync += register.eq(value)
         return register
 
@@ -307,11 +307,13 @@ class BeatPipe(Stages):
                 ]
                 # As many different bits as edges: the lanes between two share theirs.
                 shared: dict[int, Value] = {}
+                lanes: list[Value] = []
                 for lane in range(self.lanes):
-                    count = sum(first <= lane for first, _ in here)
-                    if count not in shared:
-                        shared[count] = self.wire(Cat(condition for first, condition in here if first <= lane).any())
-                return Cat(shared[sum(first <= lane for first, _ in here)] for lane in range(self.lanes))
+                    reached = [condition for first, condition in here if first <= lane]
+                    if len(reached) not in shared:
+                        shared[len(reached)] = self.wire(Cat(reached).any())
+                    lanes.append(shared[len(reached)])
+                return Cat(lanes)
 
             masks.append((self.hits(stage, beat * self.lanes), self.settled(lanes_behind, stage)))
         passed = Signal(name=name)

@@ -184,7 +184,16 @@ class Reframer(wiring.Component):
             able.eq(active & ~job.drop & ~preload & ~drain & (~need | self.beats.valid)),
             emit.eq(able & advance),
             drop.eq(active & job.drop & known),
-            early.eq(able & consumed & known & self.jobs.valid & following.preload & ~following.drop & advance),
+            early.eq(
+                able
+                & consumed
+                & known
+                & self.beats.valid
+                & self.jobs.valid
+                & following.preload
+                & ~following.drop
+                & advance
+            ),
             take.eq(self.beats.valid & active & ~job.drop & (preload | (drain & ~consumed) | (emit & need) | early)),
             self.beats.ready.eq(take),
         ]
@@ -223,11 +232,11 @@ class Reframer(wiring.Component):
         with m.If(self.jobs.ready):
             m.d.sync += [
                 active.eq(self.jobs.valid),
-                job.eq(self.jobs.payload),
-                preload.eq(self.jobs.payload.preload & ~(early & self.beats.valid)),
-                leading.eq(self.jobs.payload.lead != 0),
-                at_last.eq(self.jobs.payload.beats == 0),
-                consumed.eq(early & self.beats.valid & beat.last),
+                job.eq(following),
+                preload.eq(following.preload & ~early),
+                leading.eq(following.lead != 0),
+                at_last.eq(following.beats == 0),
+                consumed.eq(early & beat.last),
                 drain.eq(0),
             ]
         m.d.sync += pending.eq((last | pending) & ~known)

@@ -118,7 +118,10 @@ class TokenQueue(wiring.Component):
             m.d.sync += read_port.addr.eq(read_port.addr + 1)
 
         m.d.sync += gone.eq(read)
-        self._count(m, self.level, write, gone)
+        with m.If(write & ~gone):
+            m.d.sync += self.level.eq(self.level + 1)
+        with m.Elif(gone & ~write):
+            m.d.sync += self.level.eq(self.level - 1)
         # The comparisons do not wait for `write` and `gone`.
         highest = self.depth - self.margin
         room = Signal(init=1)
@@ -155,10 +158,3 @@ class TokenQueue(wiring.Component):
                 ]
         else:
             m.d.comb += [fetch.eq(read), self.o.valid.eq(waiting), self.o.payload.eq(read_port.data)]
-
-    @staticmethod
-    def _count(m: Module, counter: Signal, up: Signal, down: Signal) -> None:
-        with m.If(up & ~down):
-            m.d.sync += counter.eq(counter + 1)
-        with m.Elif(down & ~up):
-            m.d.sync += counter.eq(counter - 1)

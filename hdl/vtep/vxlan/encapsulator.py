@@ -306,9 +306,7 @@ class Encapsulator(wiring.Component):
 
         def flag(value: Value, name: str) -> Signal:
             """What is found out at ``first``, a register at ``stage``."""
-            register = Signal(name=name, reset_less=True)
-            m.d.sync += register.eq(value)
-            return register
+            return pipe.register_wire(value, name=name)
 
         # What each number of tags would mean. A tag counts if the EtherType behind it is there, and the third only if
         # the first is removed: at most two belong to the inner frame.

@@ -134,19 +134,17 @@ def parse_underlay(
     # The IP header, behind at most one tag.
     ip_stage = pipe.first_stage([(1, outer - 1, outer), (1, outer - 1, tagged_outer)])
 
-    def starts_behind_tag(stage: int, offset: int) -> list[tuple[int, Value]]:
-        tagged = pipe.at(tag, stage)
+    def behind_tag(offset: int, tagged: Value) -> list[tuple[int, Value]]:
         return [(outer + offset, ~tagged), (tagged_outer + offset, tagged)]
 
-    def behind_tag(stage: int, offset: int) -> list[tuple[int, Value]]:
-        tagged = pipe.settled(lambda stage: pipe.at(tag, stage), stage)
-        return [(outer + offset, ~tagged), (tagged_outer + offset, tagged)]
+    def tagged_at(stage: int) -> Value:
+        return pipe.at(tag, stage)
 
     ip_bytes = IPV6.length if parameters.ipv6 else IPV4.length
-    ip_start = pipe.capture(ip_stage, behind_tag(ip_stage, 0), IP_START_BYTES, name="ip_start")
+    ip_start = pipe.capture(ip_stage, behind_tag(0, pipe.settled(tagged_at, ip_stage)), IP_START_BYTES, name="ip_start")
     # What stands further behind the tag can be taken earlier.
     rest_stage = pipe.first_stage([(1, start - 1, start + IP_START_BYTES) for start in (outer, tagged_outer)])
-    rest_places = behind_tag(rest_stage, IP_START_BYTES)
+    rest_places = behind_tag(IP_START_BYTES, pipe.settled(tagged_at, rest_stage))
     ip_rest = pipe.capture(rest_stage, rest_places, ip_bytes - IP_START_BYTES, name="ip_rest")
     ip_ready = ip_start.stage
     ipv4, ipv6 = (
@@ -179,7 +177,8 @@ def parse_underlay(
         return [(outer + WORD * k, pipe.at(counted, stage) == k) for k in OUTER_WORDS]
 
     covered = Staged(
-        pipe.region(check_stage, lambda stage: starts_behind_tag(stage, 0), header_ends, name="ip_header"), check_stage
+        pipe.region(check_stage, lambda stage: behind_tag(0, tagged_at(stage)), header_ends, name="ip_header"),
+        check_stage,
     )
     at_end = pipe.settled(lambda stage: Cat(condition for _, condition in header_ends(stage)), check_stage)
     ended = Cat(pipe.hits(check_stage, outer + WORD * k - 1) & at_end[i] for i, k in enumerate(OUTER_WORDS)).any()

@@ -141,9 +141,9 @@ def _environment() -> None:
 
 
 @contextmanager
-def _locked(folder: Path):
+def _locked(folder: Path, name: str = "lock"):
     folder.mkdir(parents=True, exist_ok=True)
-    with (folder / "lock").open("w") as handle:
+    with (folder / name).open("w") as handle:
         fcntl.flock(handle, fcntl.LOCK_EX)
         yield
 
@@ -290,19 +290,21 @@ def simulate(
             **environment,
         },
     }
-    results.unlink(missing_ok=True)
     request = folder / f"{tag}.json"
-    request.write_text(json.dumps(order))
     env = {k: v for k, v in os.environ.items() if not k.startswith(("PYTEST_", "COV_"))}
-    done = subprocess.run(
-        [sys.executable, "-m", "vtep_sim.cocotb.simulate", str(request)],
-        env=env | {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        check=False,
-    )
-    found = _read_results(results) if results.exists() else {}
+    # Two simulations at once would take each other's files.
+    with _locked(folder, f"{tag}.lock"):
+        results.unlink(missing_ok=True)
+        request.write_text(json.dumps(order))
+        done = subprocess.run(
+            [sys.executable, "-m", "vtep_sim.cocotb.simulate", str(request)],
+            env=env | {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+        )
+        found = _read_results(results) if results.exists() else {}
     tail = "\n".join((done.stdout.splitlines() + _tail(log))[-60:])
     return {
         case: found.get(case, Result(0, f"the simulator ended with code {done.returncode} before this test:\n{tail}"))

@@ -27,7 +27,7 @@ from amaranth.lib import data
 
 from vtep.config import VtepParameters
 from vtep.control.counters import DECAP_REASONS, ENCAP_REASONS, PORTS, counter_map
-from vtep.control.tables import DfMode, EcnMode, Table, entry_layout, write_layout
+from vtep.control.tables import DfMode, EcnMode, Table, entry_key, entry_layout, table_plan, write_layout
 from vtep.vxlan.axi import VtepAxi
 
 DOCUMENT = Path(__file__).resolve().with_name("integration.md")
@@ -54,7 +54,7 @@ USED = "the entry is valid; 0 empties it"
 MEANINGS = {
     None: {
         "table": _values(Table),
-        "index": "which entry of the table; 0 for the settings",
+        "index": "which entry of the table; 0 for the settings; in fdb, vni map and remote the location",
         "entry": "the entry, in the low bits; the bits above it are ignored",
     },
     Table.SETTINGS: {
@@ -83,7 +83,6 @@ MEANINGS = {
         "used": USED,
         "remote": "address of the other VTEP or of a group; IPv4 in the low 32 bits, the rest 0",
         "remote_is_ipv6": "it is an IPv6 address",
-        "remote_is_group": "it is a multicast address",
         "remote_mac": "destination MAC address of the outer frame",
         "vlan": "VID of the outer tag; 0: no tag",
         "ttl": "TTL or hop limit, 1 to 255",
@@ -100,6 +99,24 @@ MEANINGS = {
         "vni": "the VNI (its number, not its index)",
         "mac": "destination MAC address of the tenant's frame",
         "tunnel": "index of the tunnel",
+    },
+    Table.VLAN: {
+        "vni": "index of the VNI",
+    },
+    Table.VNI_MAP: {
+        "used": USED,
+        "vni": "the VNI",
+        "index": "its index",
+        "push": "push a tag onto what is decapsulated",
+        "vlan": "the tag's VID",
+        "inner_vlan_discard": "drop decapsulated frames that have a tag inside",
+    },
+    Table.REMOTE: {
+        "used": USED,
+        "remote": "address of the other VTEP or of a group; IPv4 in the low 32 bits, the rest 0",
+        "remote_is_ipv6": "it is an IPv6 address",
+        "group": "it is a multicast address: frames to it are taken",
+        "tunnel": "index of the tunnel that frames from it count for",
     },
     Table.FLOOD: {
         "tunnel": "index of the tunnel that gets a copy",
@@ -147,16 +164,20 @@ def _layout(layout: data.StructLayout, table: Table | None) -> list[str]:
 def _example(parameters: VtepParameters) -> list[str]:
     """One FDB entry as a concatenation, most significant field first, and as the number that it is."""
     beat, layout = write_layout(parameters), entry_layout(Table.FDB, parameters)
+    plan = table_plan(Table.FDB, parameters)
+    assert plan is not None
     fields = {"used": 1, "vni": 100, "mac": 0x52540000000A, "tunnel": 0}
     shown = {"used": "1'b1", "vni": "24'd100", "mac": "48'h52_54_00_00_00_0a", "tunnel": f"{layout['tunnel'].width}'d0"}
     concatenated = ", ".join(shown[name] for name, field in reversed(list(layout)) if field.width)
-    word = beat.const({"table": Table.FDB, "index": 0, "entry": layout.const(fields).as_bits()}).as_bits()
+    index = plan.first_locations(entry_key(Table.FDB, parameters, fields))[0]
+    word = beat.const({"table": Table.FDB, "index": index, "entry": layout.const(fields).as_bits()}).as_bits()
     unused = beat["entry"].width - layout.size
     return [
         "```verilog",
-        "// FDB entry 0: in VNI 100, frames to 52:54:00:00:00:0a go to tunnel 0.",
+        f"// In VNI 100, frames to 52:54:00:00:00:0a go to tunnel 0. The first location of their key is {index}.",
         f"localparam [{layout.size - 1}:0] FDB_ENTRY = {{{concatenated}}};  // tunnel, mac, vni, used",
-        f"localparam [{beat.size - 1}:0] FDB_WRITE = {{{unused}'d0, FDB_ENTRY, 8'd0, 3'd{Table.FDB.value}}};"
+        f"localparam [{beat.size - 1}:0] FDB_WRITE = "
+        f"{{{unused}'d0, FDB_ENTRY, {beat['index'].width}'d{index}, 3'd{Table.FDB.value}}};"
         "  // entry, index, table",
         f"// the same number: {beat.size}'h{word:x}",
         "```",

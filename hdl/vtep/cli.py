@@ -37,9 +37,9 @@ PARAMETER_HELP = {
     "decap_queue_bytes": "Depth of the decapsulator's frame store in bytes. Unless given: two of the longest frames, "
     "with cut-through a few beats.",
     "host_queue_bytes": "Depth of the queue behind the host input in bytes. Unless given: two of the longest frames.",
-    "vnis": "How many VNIs fit, 1 to 64.",
-    "tunnels": "How many tunnels (remote endpoints) fit, 1 to 64.",
-    "fdb_entries": "How many MAC addresses with a tunnel of their own fit, 1 to 64.",
+    "vnis": "How many VNIs fit, 1 to 65536.",
+    "tunnels": "How many tunnels (remote endpoints) fit, 1 to 4096.",
+    "fdb_entries": "How many MAC addresses with a tunnel of their own fit, 1 to 1048576.",
     "flood_entries": "Sum of the lengths of all flood lists, 1 to 256.",
     "ipv6": "Build the IPv6 underlay. Without it, IPv6 packets of the underlay go to the host port.",
     "udp_checksum": "Build the units that compute and verify the outer UDP checksum.",

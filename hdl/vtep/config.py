@@ -14,6 +14,10 @@ LENGTH_BITS = 14
 """Width of a frame length inside the core."""
 
 
+TABLE_LIMITS = {"vnis": 1 << 16, "tunnels": 1 << 12, "fdb_entries": 1 << 20, "flood_entries": 1 << 12}
+"""Largest table sizes."""
+
+
 class Mode(Enum):
     """When a frame may start to leave the core."""
 
@@ -55,7 +59,8 @@ class VtepParameters:
     host_queue_bytes : int or None
         Depth of the store-and-forward queue behind the host input; ``None`` as above.
     vnis, tunnels, fdb_entries, flood_entries : int
-        Table sizes, 1 .. 64 each (flood 1 .. 256: the sum of the lengths of all flood lists).
+        Table sizes: 1 .. 65,536 VNIs, 1 .. 4,096 tunnels, 1 .. 2^20 entries of the forwarding database, 1 .. 4,096
+        elements of flood lists (the sum of the lengths of all different ones).
     ipv6 : bool
         Build the IPv6 underlay. Without it, IPv6 underlay frames go to the host port.
     udp_checksum : bool
@@ -90,9 +95,8 @@ class VtepParameters:
             if not isinstance(getattr(self, name), Mode):
                 allowed = ", ".join(str(mode) for mode in Mode)
                 raise ValueError(f"{name} must be one of {allowed}, not {getattr(self, name)!r}")
-        for name in ("vnis", "tunnels", "fdb_entries"):
-            check_range(name, getattr(self, name), 1, 64)
-        check_range("flood_entries", self.flood_entries, 1, 256)
+        for name, most in TABLE_LIMITS.items():
+            check_range(name, getattr(self, name), 1, most)
         check_range("max_frame_length", self.max_frame_length, MIN_FRAME_LENGTH_LIMIT, MAX_FRAME_LENGTH_LIMIT)
         for name in ("encap_queue_bytes", "decap_queue_bytes", "host_queue_bytes"):
             value = getattr(self, name)

@@ -11,11 +11,10 @@ from vtep.control.registers import (
     VERSION,
     build_hash,
     pack_settings,
-    table_capacity,
     unpack_settings,
     vtep_registers,
 )
-from vtep.control.tables import Table, entry_layout
+from vtep.control.tables import Table, entry_layout, table_capacity
 
 from .registers import Registers
 from .transport import AccessRefusedError, Transport

@@ -1,6 +1,6 @@
 """Where the entries of a hashed table stand: the control plane's mirror of a table, and the writes that change it.
 
-The gateware finds an entry at any of its key's locations (`vtep.lookup.hashing`). When all of them are taken, one of
+The gateware finds an entry at any of its key's locations (`vtep.hashing`). When all of them are taken, one of
 the entries there moves to another of its own locations, and so on until one is free: cuckoo hashing. The shortest
 such path is searched for, breadth first, over everything that can be reached, so that an entry is refused only if no
 arrangement of the table could hold it beside the others.
@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from itertools import pairwise
 from typing import NamedTuple
 
-from vtep.lookup.hashing import TablePlan
+from vtep.hashing import TablePlan
 
 __all__ = ["Placement", "TableFullError", "Write"]
 

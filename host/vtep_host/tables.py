@@ -3,15 +3,25 @@
 VNI i and tunnel i of the configuration's order get index i of their table, and with it of their counters.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from ipaddress import IPv6Address
 from typing import Any
 
 from vtep.config import VtepParameters
 from vtep.control.counters import DECAP_REASONS, ENCAP_REASONS, PORTS, counter_map
-from vtep.control.tables import DfMode, EcnMode, Table, entry_layout, write_layout
+from vtep.control.tables import (
+    DfMode,
+    EcnMode,
+    Table,
+    entry_key,
+    entry_layout,
+    key_width,
+    table_plan,
+    write_layout,
+)
 
-from .config import Config, Limits, Tunnel, Vtep
+from .config import Config, ConfigError, Limits, Problem, Tunnel, Vtep
+from .placement import Placement, TableFullError
 
 __all__ = ["counter_names", "encode", "limits_of"]
 
@@ -45,7 +55,7 @@ def encode(config: Config, parameters: VtepParameters) -> list[int]:
     config.require(limits_of(parameters))
     layout = write_layout(parameters)
     words = []
-    for table, index, entry in _entries(config):
+    for table, index, entry in _entries(config, parameters):
         bits = entry_layout(table, parameters).const(entry).as_bits()
         words.append(layout.const({"table": table, "index": index, "entry": bits}).as_bits())
     return words
@@ -76,18 +86,40 @@ def counter_names(config: Config, parameters: VtepParameters) -> dict[str, int]:
     return names
 
 
-def _entries(config: Config) -> Iterator[tuple[Any, int, Mapping[str, object]]]:
-    """Table (a `Table`), index and fields of each entry."""
+_SECTIONS = {Table.FDB: "[[fdb]]", Table.VNI_MAP: "[[vni]]", Table.REMOTE: "[[tunnel]]"}
+"""Where the entries of hashed tables come from."""
+
+Entry = tuple[Table, int, Mapping[str, Any]]
+"""Table, index and fields of an entry."""
+
+
+def _entries(config: Config, parameters: VtepParameters) -> Iterator[Entry]:
     index_of = {tunnel.name: i for i, tunnel in enumerate(config.tunnels)}
+    remotes: dict[tuple[int, bool], dict[str, int]] = {}
     for i, tunnel in enumerate(config.tunnels):
         yield Table.TUNNEL, i, _tunnel(tunnel)
+        remote, is_ipv6 = int(tunnel.remote), isinstance(tunnel.remote, IPv6Address)
+        # Of several tunnels to one address the first counts.
+        if (remote, is_ipv6) not in remotes:
+            remotes[remote, is_ipv6] = {
+                "remote": remote,
+                "remote_is_ipv6": is_ipv6,
+                "group": tunnel.remote.is_multicast,
+                "tunnel": i,
+            }
+    yield from _placed(config, Table.REMOTE, remotes.values(), parameters)
+
     flood = 0
+    vni_map = []
     for i, vni in enumerate(config.vnis):
         first = flood
         for name in vni.flood:
             last = flood == first + len(vni.flood) - 1
             yield Table.FLOOD, flood, {"tunnel": index_of[name], "last": last}
             flood += 1
+        discard = vni.inner_vlan == "discard"
+        if vni.vlan:
+            yield Table.VLAN, vni.vlan, {"vni": i}
         yield (
             Table.VNI,
             i,
@@ -95,15 +127,41 @@ def _entries(config: Config) -> Iterator[tuple[Any, int, Mapping[str, object]]]:
                 "used": 1,
                 "vni": vni.id,
                 "vlan": vni.vlan,
-                "inner_vlan_discard": vni.inner_vlan == "discard",
+                "inner_vlan_discard": discard,
                 "flood_used": bool(vni.flood),
                 "flood": first if vni.flood else 0,
             },
         )
-    for i, entry in enumerate(config.fdb):
-        fdb = {"used": 1, "vni": entry.vni, "mac": int.from_bytes(entry.mac), "tunnel": index_of[entry.tunnel]}
-        yield Table.FDB, i, fdb
+        vni_map.append(
+            {"vni": vni.id, "index": i, "push": vni.vlan != 0, "vlan": vni.vlan, "inner_vlan_discard": discard}
+        )
+    yield from _placed(config, Table.VNI_MAP, vni_map, parameters)
+    fdb = ({"vni": e.vni, "mac": int.from_bytes(e.mac), "tunnel": index_of[e.tunnel]} for e in config.fdb)
+    yield from _placed(config, Table.FDB, fdb, parameters)
     yield Table.SETTINGS, 0, _settings(config.vtep)
+
+
+def _placed(
+    config: Config, table: Table, entries: Iterable[Mapping[str, Any]], parameters: VtepParameters
+) -> Iterator[Entry]:
+    """Entries of a hashed table, each at one of its locations; only how they end, not how they came there."""
+    plan = table_plan(table, parameters)
+    assert plan is not None
+    layout = entry_layout(table, parameters)
+    width = key_width(table, parameters)
+    placement = Placement(plan, layout.size - width - 1)
+    by_key = {}
+    for entry in entries:
+        used = {"used": 1, **entry}
+        key = entry_key(table, parameters, used)
+        by_key[key] = used
+        try:
+            placement.insert(key, layout.const(used).as_bits() >> 1 + width)
+        except TableFullError as error:
+            problem = Problem(config.name, _SECTIONS[table], "", str(error))
+            raise ConfigError([problem]) from None
+    for location, key, _ in placement.entries():
+        yield table, location, by_key[key]
 
 
 def _settings(vtep: Vtep) -> dict[str, object]:
@@ -128,7 +186,6 @@ def _tunnel(tunnel: Tunnel) -> dict[str, object]:
         "used": 1,
         "remote": int(tunnel.remote),
         "remote_is_ipv6": isinstance(tunnel.remote, IPv6Address),
-        "remote_is_group": tunnel.remote.is_multicast,
         "remote_mac": int.from_bytes(tunnel.remote_mac),
         "vlan": tunnel.vlan,
         "ttl": 0 if tunnel.ttl == "inherit" else tunnel.ttl,

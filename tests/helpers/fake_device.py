@@ -4,8 +4,8 @@ from collections.abc import Mapping
 
 from vtep.config import VtepParameters
 from vtep.control.register_map import Access
-from vtep.control.registers import SETTINGS_PLACES, pack_settings, table_capacity, unpack_settings, vtep_registers
-from vtep.control.tables import Table
+from vtep.control.registers import SETTINGS_PLACES, pack_settings, unpack_settings, vtep_registers
+from vtep.control.tables import Table, table_capacity
 from vtep_host.transport import AccessRefusedError
 
 

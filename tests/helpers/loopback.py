@@ -66,7 +66,7 @@ def loopback(parameters: VtepParameters) -> str:
     return f"""module vtep(input clk, input rst,
   {" ".join(ports)}
   input [{write_layout(parameters).size - 1}:0] s_axis_config_tdata, input s_axis_config_tvalid,
-  output s_axis_config_tready, input [10:0] s_axis_counter_tdata, input s_axis_counter_tvalid,
+  output s_axis_config_tready, input [22:0] s_axis_counter_tdata, input s_axis_counter_tvalid,
   output s_axis_counter_tready, output [63:0] m_axis_counter_tdata, output m_axis_counter_tvalid,
   input m_axis_counter_tready, output idle);
   reg [3:0] fault;

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from vtep.config import VtepParameters
-from vtep.control.tables import Table, entry_layout
+from vtep.control.tables import Table, entry_key, entry_layout, table_plan
 
 __all__ = ["ethernet", "ipv4", "ipv6", "ones_sum", "tag", "udp", "vxlan", "write_entry"]
 
@@ -75,12 +75,21 @@ def vxlan(frame: bytes, vni: int, flags: int = 8) -> bytes:
     return bytes([flags, 0, 0, 0]) + vni.to_bytes(3, "big") + b"\0" + frame
 
 
+def entry_write(parameters: VtepParameters, table: Table, index: int, values: Mapping[str, Any]) -> dict[str, Any]:
+    """Fields of `write_layout`; ``index``: in a hashed table, which of the key's locations."""
+    layout = entry_layout(table, parameters)
+    plan = table_plan(table, parameters)
+    if plan is not None:
+        whole = dict.fromkeys((name for name, _ in layout), 0) | values
+        index = list(plan.locations(entry_key(table, parameters, whole)))[index]
+    return {"table": table, "index": index, "entry": layout.const(values).as_bits()}
+
+
 async def write_entry(
     ctx: Any, bus: Any, parameters: VtepParameters, table: Table, index: int, values: Mapping[str, Any]
 ) -> None:
-    """Write a table entry through a `config_bus`."""
-    entry = entry_layout(table, parameters).const(values).as_value().value
+    """Write a table entry through a `config_bus`; ``index``: in a hashed table, which of the key's locations."""
     ctx.set(bus.enable, 1)
-    ctx.set(bus.write, {"table": table, "index": index, "entry": entry})
+    ctx.set(bus.write, entry_write(parameters, table, index, values))
     await ctx.tick()
     ctx.set(bus.enable, 0)

@@ -17,11 +17,13 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
-    """Refuse to run where pytest-xdist takes no notice of the groups: each build would be simulated in every process."""
+    """Refuse to run where pytest-xdist overlooks the groups: each build would be simulated in every process."""
     if getattr(session.config.option, "loadgroup", False):
         for item in session.items:
             if item.get_closest_marker("xdist_group") and "@" not in item.nodeid.rpartition("]")[2]:
-                raise pytest.UsageError(f"{item.nodeid} has a group that this pytest-xdist did not take: see pyproject.toml")
+                raise pytest.UsageError(
+                    f"{item.nodeid} has a group that this pytest-xdist did not take: see pyproject.toml"
+                )
 
 
 class Simulations:

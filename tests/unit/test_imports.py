@@ -13,6 +13,7 @@ FOLDERS = {"vtep": "hdl", "vtep_sim": "sim", "vtep_host": "host", "vtep_boards":
 RANKS = {
     "vtep.config": 0,
     "vtep.headers": 1,
+    "vtep.hashing": 1,
     "vtep.stream": 2,
     "vtep.packet": 3,
     "vtep.integrity": 3,
@@ -34,7 +35,7 @@ DECLARATIONS = {
     "vtep.control.counters",
     "vtep.control.register_map",
     "vtep.control.registers",
-    "vtep.lookup.hashing",
+    "vtep.hashing",
 }
 # What turns the core into the Verilog that is simulated: its one top, and the converter.
 CONVERSION = {"vtep.verilog", "vtep.vxlan.axi"}

@@ -29,6 +29,12 @@ DECAP_REASONS = (
 
 PORTS = ("tenant_rx", "tenant_tx", "underlay_rx", "underlay_tx", "host_rx", "host_tx")
 
+BANK_SHIFT = 20
+"""Lowest bit of the bank in an address of `counter_map`, above 16 bits of an index and one of the field."""
+
+COUNTER_ADDRESS_BITS = BANK_SHIFT + 3
+"""Width of an address of `counter_map`."""
+
 
 def counter_map(parameters: VtepParameters) -> dict[str, int]:
     """Address of every counter at the counter port.
@@ -38,12 +44,12 @@ def counter_map(parameters: VtepParameters) -> dict[str, int]:
     inside VXLAN, and only frames that were sent or delivered unmarked count. Port counters take every frame that
     passes the port, in bytes without FCS.
 
-    The address is ``bank << 8 | index << 1 | field``: banks 0 reasons of encap, 1 reasons of decap, 2 ports
+    The address is ``bank << 20 | index << 1 | field``: banks 0 reasons of encap, 1 reasons of decap, 2 ports
     (frames, bytes), 3 VNI encap, 4 VNI decap, 5 tunnel encap, 6 tunnel decap; field 0 frames, 1 bytes (a reason has
     field 0 only).
     """
     addresses = {name: i << 1 for i, name in enumerate(ENCAP_REASONS)}
-    addresses |= {name: 1 << 8 | i << 1 for i, name in enumerate(DECAP_REASONS)}
+    addresses |= {name: 1 << BANK_SHIFT | i << 1 for i, name in enumerate(DECAP_REASONS)}
     banks: list[tuple[int, tuple[str, ...], str]] = [(2, PORTS, "_")]
     for bank, kind, count in ((3, "vni", parameters.vnis), (5, "tunnel", parameters.tunnels)):
         for offset, way in enumerate(("encap", "decap")):
@@ -51,9 +57,5 @@ def counter_map(parameters: VtepParameters) -> dict[str, int]:
     for bank, names, joint in banks:
         for i, name in enumerate(names):
             for field, quantity in enumerate(("frames", "bytes")):
-                addresses[f"{name}{joint}{quantity}"] = bank << 8 | i << 1 | field
+                addresses[f"{name}{joint}{quantity}"] = bank << BANK_SHIFT | i << 1 | field
     return addresses
-
-
-COUNTER_ADDRESS_BITS = 11
-"""Width of an address of `counter_map`."""

@@ -50,6 +50,9 @@ def entry_read_bus(parameters: VtepParameters) -> wiring.Signature:
     ``strobe`` is high for one clock, ``table`` and ``index`` stand still from then until the answer: ``valid``, high
     for one clock any number of clocks later, and with it ``entry``, an entry of ``table`` in its low bits. Only indices
     within a table are read, and every read is answered. What was written before the read is in the answer.
+
+    Of the key in a hashed table the low bits read as 0, as many as a bucket number of `table_plan` has: the location
+    gives them (`TablePlan.key_at`).
     """
     width = max(entry_layout(table, parameters).size for table in Table if table is not Table.SETTINGS)
     return wiring.Signature(

@@ -12,8 +12,8 @@ from .ports import config_bus, counter_bus, entry_read_bus
 from .register_bus import register_bus
 from .register_file import RegisterFile
 from .register_map import WORD_BITS
-from .registers import SETTINGS_PLACES, pack_settings, table_capacity, vtep_registers
-from .tables import Table, settings_layout
+from .registers import SETTINGS_PLACES, pack_settings, vtep_registers
+from .tables import Table, settings_layout, table_capacity
 
 __all__ = ["RegisterBlock"]
 

@@ -12,7 +12,7 @@ from typing import Any
 from ..config import LENGTH_BITS, Mode, VtepParameters
 from .counters import COUNTER_ADDRESS_BITS
 from .register_map import WORD_BITS, Access, Choice, Field, Register, RegisterMap
-from .tables import Table, entry_layout, settings_layout
+from .tables import Table, entry_layout, settings_layout, table_capacity
 
 __all__ = [
     "MAGIC",
@@ -20,7 +20,6 @@ __all__ = [
     "VERSION",
     "build_hash",
     "pack_settings",
-    "table_capacity",
     "unpack_settings",
     "vtep_registers",
 ]
@@ -47,17 +46,6 @@ SETTINGS_PLACES: dict[str, tuple[tuple[str, str], ...]] = {
     "promiscuous": (("OPTIONS", "promiscuous"),),
 }
 """Where each field of `settings_layout` stands: register and field of its parts, low bits first."""
-
-
-def table_capacity(table: Table, parameters: VtepParameters) -> int:
-    """Number of entries of ``table``: indices are below it. 0 for the settings, which have registers of their own."""
-    return {
-        Table.SETTINGS: 0,
-        Table.VNI: parameters.vnis,
-        Table.TUNNEL: parameters.tunnels,
-        Table.FDB: parameters.fdb_entries,
-        Table.FLOOD: parameters.flood_entries,
-    }[table]
 
 
 def build_hash(parameters: VtepParameters) -> int:
@@ -245,8 +233,11 @@ def _identification(parameters: VtepParameters) -> tuple[Register, ...]:
 _TABLE_TEXT = {
     Table.VNI: "VNIs ([[vni]])",
     Table.TUNNEL: "tunnels ([[tunnel]])",
-    Table.FDB: "forwarding database entries ([[fdb]])",
+    Table.FDB: "forwarding database entries ([[fdb]], hashed)",
     Table.FLOOD: "elements of flood lists",
+    Table.VLAN: "VNIs by VLAN identifier",
+    Table.VNI_MAP: "indices by VNI (hashed)",
+    Table.REMOTE: "tunnels by remote address (hashed)",
 }
 
 

@@ -2,27 +2,50 @@
 
 This is the one declaration of what travels through the configuration port: one `write_layout` beat writes one
 entry of one table. A table entry's index is chosen by the writer; for VNIs and tunnels it is also the index of
-their counters. After reset every table is empty (``used`` = 0) and the settings are all 0.
+their counters. In a hashed table it is the location, and must be one of those of the entry's key (`table_plan`).
+
+How a frame meets the tables: a tenant frame's VID is the index into VLAN, which has the index into VNI, whose entry
+must name that VID; (VNI, MAC) is looked for in FDB, which has the index into TUNNEL, or FLOOD has a list of such. An
+underlay frame's VNI is looked for in VNI_MAP, its outer addresses in REMOTE.
+
+After reset VNI and the hashed tables are empty (``used`` = 0) and the settings are all 0; what stands in the
+other tables is of no account, since nothing refers to it.
 """
+
+from collections.abc import Mapping
 
 from amaranth.hdl import unsigned
 from amaranth.lib import data, enum, stream
 
 from ..config import VtepParameters
+from ..hashing import TablePlan
 
 __all__ = [
     "DfMode",
     "EcnMode",
     "Table",
+    "entry_key",
     "entry_layout",
     "fdb_layout",
     "flood_layout",
+    "key_width",
+    "remote_layout",
     "settings_layout",
+    "table_capacity",
+    "table_plan",
     "tunnel_layout",
+    "vlan_layout",
     "vni_layout",
+    "vni_map_layout",
     "write_layout",
     "write_signature",
 ]
+
+VIDS = 4096
+"""Values of a VLAN identifier."""
+
+FEW_FUNCTIONS = 4
+"""Hash functions of the tables with twice as many locations as entries: half full, four always do."""
 
 
 class Table(enum.Enum, shape=unsigned(3)):
@@ -33,6 +56,9 @@ class Table(enum.Enum, shape=unsigned(3)):
     TUNNEL = 2
     FDB = 3
     FLOOD = 4
+    VLAN = 5
+    VNI_MAP = 6
+    REMOTE = 7
 
 
 class EcnMode(enum.Enum, shape=unsigned(2)):
@@ -72,7 +98,7 @@ def settings_layout() -> data.StructLayout:
 
 
 def vni_layout(parameters: VtepParameters) -> data.StructLayout:
-    """One ``[[vni]]``. ``vlan`` 0: untagged. ``flood``: index of the first entry of its flood list."""
+    """One ``[[vni]]``, for tenant frames. ``vlan`` 0: untagged. ``flood``: index of the first entry of its list."""
     return data.StructLayout(
         {
             "used": unsigned(1),
@@ -92,7 +118,6 @@ def tunnel_layout() -> data.StructLayout:
             "used": unsigned(1),
             "remote": unsigned(128),
             "remote_is_ipv6": unsigned(1),
-            "remote_is_group": unsigned(1),
             "remote_mac": unsigned(48),
             "vlan": unsigned(12),
             "ttl": unsigned(8),
@@ -103,6 +128,41 @@ def tunnel_layout() -> data.StructLayout:
             "df": DfMode,
             "udp_checksum": unsigned(1),
             "udp_port": unsigned(16),
+        }
+    )
+
+
+def vlan_layout(parameters: VtepParameters) -> data.StructLayout:
+    """To which VNI a VID belongs: its index."""
+    return data.StructLayout({"vni": unsigned((parameters.vnis - 1).bit_length())})
+
+
+def vni_map_layout(parameters: VtepParameters) -> data.StructLayout:
+    """One ``[[vni]]``, for underlay frames. ``index``: of its counters; ``push``: it has a ``vlan``."""
+    return data.StructLayout(
+        {
+            "used": unsigned(1),
+            "vni": unsigned(24),
+            "index": unsigned((parameters.vnis - 1).bit_length()),
+            "push": unsigned(1),
+            "vlan": unsigned(12),
+            "inner_vlan_discard": unsigned(1),
+        }
+    )
+
+
+def remote_layout(parameters: VtepParameters) -> data.StructLayout:
+    """The remote address of one ``[[tunnel]]``, ``group`` if it is one; ``tunnel`` is its index.
+
+    ``remote`` holds an IPv4 address in its low 32 bits (the rest 0).
+    """
+    return data.StructLayout(
+        {
+            "used": unsigned(1),
+            "remote": unsigned(128 if parameters.ipv6 else 32),
+            "remote_is_ipv6": unsigned(1),
+            "group": unsigned(1),
+            "tunnel": unsigned((parameters.tunnels - 1).bit_length()),
         }
     )
 
@@ -137,12 +197,64 @@ def entry_layout(table: Table, parameters: VtepParameters) -> data.StructLayout:
             return fdb_layout(parameters)
         case Table.FLOOD:
             return flood_layout(parameters)
+        case Table.VLAN:
+            return vlan_layout(parameters)
+        case Table.VNI_MAP:
+            return vni_map_layout(parameters)
+        case Table.REMOTE:
+            return remote_layout(parameters)
+
+
+_KEYS = {Table.FDB: ("vni", "mac"), Table.VNI_MAP: ("vni",), Table.REMOTE: ("remote", "remote_is_ipv6")}
+"""Fields of the entries of hashed tables that are the key, low bits first. They follow ``used``."""
+
+
+def key_width(table: Table, parameters: VtepParameters) -> int:
+    """Width of the keys of ``table``; 0: it is no hashed one."""
+    layout = entry_layout(table, parameters)
+    return sum(layout[name].width for name in _KEYS.get(table, ()))
+
+
+def entry_key(table: Table, parameters: VtepParameters, entry: Mapping[str, int]) -> int:
+    """Key of an entry of a hashed table, given as its fields."""
+    layout = entry_layout(table, parameters)
+    start = layout[_KEYS[table][0]].offset
+    return sum(entry[name] << layout[name].offset - start for name in _KEYS[table])
+
+
+def table_plan(table: Table, parameters: VtepParameters) -> TablePlan | None:
+    """Return where a hashed table keeps its keys; None: ``table`` is no hashed one."""
+    least = TablePlan.MIN_ENTRIES
+    width = key_width(table, parameters)
+    match table:
+        case Table.FDB:
+            return TablePlan(width, max(least, parameters.fdb_entries))
+        case Table.VNI_MAP:
+            return TablePlan(width, max(least, 2 * parameters.vnis), FEW_FUNCTIONS, 1)
+        case Table.REMOTE:
+            return TablePlan(width, max(least, 2 * parameters.tunnels), FEW_FUNCTIONS, 1)
+    return None
+
+
+def table_capacity(table: Table, parameters: VtepParameters) -> int:
+    """Number of entries of ``table``: indices are below it. 0 for the settings, which have registers of their own."""
+    plan = table_plan(table, parameters)
+    if plan is not None:
+        return plan.capacity
+    return {
+        Table.SETTINGS: 0,
+        Table.VNI: parameters.vnis,
+        Table.TUNNEL: parameters.tunnels,
+        Table.FLOOD: parameters.flood_entries,
+        Table.VLAN: VIDS,
+    }[table]
 
 
 def write_layout(parameters: VtepParameters) -> data.StructLayout:
     """Payload of the configuration port: ``entry`` holds an entry of ``table`` in its low bits."""
     width = max(entry_layout(table, parameters).size for table in Table)
-    return data.StructLayout({"table": Table, "index": unsigned(8), "entry": unsigned(width)})
+    most = max(table_capacity(table, parameters) for table in Table)
+    return data.StructLayout({"table": Table, "index": unsigned((most - 1).bit_length()), "entry": unsigned(width)})
 
 
 def write_signature(parameters: VtepParameters) -> stream.Signature:

@@ -6,7 +6,7 @@ from operator import xor
 
 from amaranth.hdl import Cat, Module, Signal, Value
 
-from .hashing import CHUNK_BITS, TablePlan
+from ..hashing import CHUNK_BITS, TablePlan
 
 __all__ = ["bucket_numbers"]
 

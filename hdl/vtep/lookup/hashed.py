@@ -10,17 +10,14 @@ from amaranth.lib import data, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
+from ..hashing import TablePlan
 from .hash_unit import bucket_numbers
-from .hashing import TablePlan
 
 __all__ = ["HashedMatch"]
 
 RAM_STYLES = ("distributed", "block", "ultra")
 DISTRIBUTED_BUCKETS = 32
 """Most buckets that distributed RAM holds by default."""
-
-NEAR_BUCKET_BITS = 11
-"""Widest bucket number that addresses the RAMs through a level of logic."""
 
 COMPARE_BITS = 24
 """Most tag bits that are compared in one clock: two levels of 6-input look-up tables."""
@@ -56,6 +53,9 @@ class HashedMatch(wiring.Component):
         "distributed", "block" or "ultra"; the last allows no ``init``. None: "distributed" up to 32 buckets,
         "block" above.
 
+    quick : bool
+        Where the RAM is distributed, compare what it reads in the same clock, and select behind the last register.
+
     Attributes
     ----------
     ready : Signal(), out
@@ -84,8 +84,8 @@ class HashedMatch(wiring.Component):
     plan : TablePlan
         Geometry and hash functions.
     latency : int
-        5 clocks: hash; read; output register; compare; select. 6 with more than 2,048 buckets: a register in front
-        of the addresses of RAMs that fill many blocks.
+        6 clocks: hash; address; read; output register; compare; select. 2 if ``quick``, with distributed RAM: hash;
+        read and compare. The selection follows without a register.
     read_latency : int
         ``latency`` - 1.
 
@@ -108,6 +108,7 @@ class HashedMatch(wiring.Component):
         *,
         init: Iterable[tuple[int, int, int]] | None = None,
         ram_style: str | None = None,
+        quick: bool = False,
     ) -> None:
         self.plan = TablePlan(key_width, entries, functions, slots)
         self.value_shape = value_shape
@@ -119,9 +120,11 @@ class HashedMatch(wiring.Component):
         if ram_style == "ultra" and init is not None:
             raise ValueError('init must be None with ram_style "ultra": UltraRAM powers on empty')
         self.ram_style = ram_style
-        self.hash_clocks = 1 if self.plan.bucket_bits <= NEAR_BUCKET_BITS else 2
-        self.latency = self.hash_clocks + 4
-        self.read_latency = self.hash_clocks + 3
+        self.quick = quick and ram_style == "distributed"
+        self.hash_clocks = 1 if self.quick else 2
+        self.read_clocks = 0 if self.quick else 2
+        self.read_latency = self.hash_clocks + self.read_clocks + 1
+        self.latency = self.read_latency + (not self.quick)
         self.init = None if init is None else self._rows(init)
         super().__init__(
             {
@@ -163,7 +166,7 @@ class HashedMatch(wiring.Component):
             rows[location] = 1 | plan.tag(key) << layout["tag"].offset | value << layout["value"].offset
         return rows
 
-    # Names end in the number of clocks since the RAMs were addressed.
+    # Names end in the number of clocks since the RAMs were addressed. If `quick`, those of 1 and 2 are of 0.
 
     def elaborate(self, platform: Any) -> Module:
         m = Module()
@@ -173,51 +176,60 @@ class HashedMatch(wiring.Component):
 
         bucket_0, entry_0, write_0, read_1 = self._elaborate_access(m)
         # In flight at a reset: not to be found, hence 1 from a reset on.
-        blank_2 = self._register(m, "blank", ~self.ready, self.hash_clocks + 2, init=1)
+        reads = self.read_clocks
+        blank_2 = self._register(m, "blank", ~self.ready, self.hash_clocks + reads, init=1)
         tag_0 = self._register(m, "tag", self.lookup_key[plan.bucket_bits :], self.hash_clocks)
-        tag_2 = self._register(m, "tag_0", tag_0, 2)
+        tag_2 = self._register(m, "tag_0", tag_0, reads)
         # A comparison is registered in parts, which the clock of the selection puts together.
-        parts = [slice(start, start + COMPARE_BITS) for start in range(0, plan.tag_width, COMPARE_BITS)]
+        width = plan.tag_width if self.quick else COMPARE_BITS
+        parts = [slice(start, start + width) for start in range(0, plan.tag_width, width)]
 
         # Of a lookup that reads what is being written: which RAM, and whether it finds the entry that is written.
-        bucket_1 = self._register(m, "bucket_0", bucket_0, 1)
-        write_1 = self._register(m, "write_0", write_0, 1)
-        written_3 = self._register(m, "written", Value.cast(entry_0.value), 3)
+        bucket_1 = self._register(m, "bucket_0", bucket_0, reads // 2)
+        write_1 = self._register(m, "write_0", write_0, reads // 2)
+        written_3 = self._register(m, "written", Value.cast(entry_0.value), reads + 1)
         same_0 = Cat(entry_0.used, (entry_0.tag[part] == tag_0[part] for part in parts))
-        same_2 = self._register(m, "same_0", same_0, 2)
-        collided_2 = Signal(rams, reset_less=True)
+        written_same_2 = self._register(m, "same_0", same_0, reads)
+        collided_2 = Signal(rams, reset_less=reads == 2)
         bypassed_3 = Signal()
-        m.d.sync += bypassed_3.eq(same_2.all() & collided_2.any() & ~blank_2)
+        m.d.sync += bypassed_3.eq(written_same_2.all() & collided_2.any() & ~blank_2)
 
+        output = "sync" if reads == 2 else "comb"
         matches_3: list[Value] = [bypassed_3]
         values_3: list[Value] = [written_3]
         reads_2: list[Value] = []
         for function, bucket in enumerate(bucket_numbers(m, plan, self.lookup_key)):
             address_0 = self._register(m, f"bucket_{function}", bucket, self.hash_clocks - 1)
-            address_1 = self._register(m, f"address_{function}", address_0, 1)
+            address_1 = self._register(m, f"address_{function}", address_0, reads // 2)
             same_bucket_1 = Signal(name=f"same_bucket_{function}_1")
             m.d.comb += same_bucket_1.eq(address_1 == bucket_1)
             for ram in range(function * plan.slots, (function + 1) * plan.slots):
                 looked_up_1, read_data_1 = self._elaborate_ram(m, ram, address_0, bucket_0, entry_0, write_0[ram])
-                entry_2 = Signal(entry, name=f"entry_{ram}_2", reset_less=True)
-                read_2 = Signal(entry.size, name=f"read_{ram}_2", reset_less=True)
-                usable_3 = Signal(name=f"usable_{ram}_3")
-                same_3 = Signal(len(parts), name=f"same_{ram}_3", reset_less=True)
+                entry_2 = Signal(entry, name=f"entry_{ram}_2", reset_less=reads == 2)
+                read_2 = Signal(entry.size, name=f"read_{ram}_2", reset_less=reads == 2)
+                usable_2 = entry_2.used & ~collided_2[ram] & ~blank_2
+                same_2 = Cat(entry_2.tag[part] == tag_2[part] for part in parts)
                 match_3 = Signal(name=f"match_{ram}_3")
-                m.d.sync += [
+                m.d[output] += [
                     collided_2[ram].eq(same_bucket_1 & write_1[ram]),
                     Value.cast(entry_2).eq(looked_up_1),
                     read_2.eq(Mux(read_1[ram], read_data_1, 0)),
-                    usable_3.eq(entry_2.used & ~collided_2[ram] & ~blank_2),
-                    same_3.eq(Cat(entry_2.tag[part] == tag_2[part] for part in parts)),
                 ]
-                m.d.comb += match_3.eq(usable_3 & same_3.all())
+                if self.quick:
+                    m.d.sync += match_3.eq(usable_2 & same_2.all())
+                else:
+                    usable_3 = self._register(m, f"usable_{ram}", usable_2, 1, init=0)
+                    same_3 = self._register(m, f"same_{ram}", same_2, 1)
+                    m.d.comb += match_3.eq(usable_3 & same_3.all())
                 matches_3.append(match_3)
                 values_3.append(self._register(m, f"value_{ram}", Value.cast(entry_2.value), 1))
                 reads_2.append(read_2)
 
         chosen = [Mux(match, value, 0) for match, value in zip(matches_3, values_3, strict=True)]
-        m.d.sync += [self.found.eq(Cat(matches_3).any()), Value.cast(self.value).eq(reduce(or_, chosen))]
+        m.d["comb" if self.quick else "sync"] += [
+            self.found.eq(Cat(matches_3).any()),
+            Value.cast(self.value).eq(reduce(or_, chosen)),
+        ]
 
         read_3 = Signal(entry, reset_less=True)
         m.d.sync += Value.cast(read_3).eq(reduce(or_, reads_2))
@@ -265,7 +277,7 @@ class HashedMatch(wiring.Component):
         bucket_0 = self._register(m, "access", Mux(ready, bucket, sweep), clocks)
         entry_0 = data.View(self.entry_layout, self._register(m, "write_entry", entry.as_value(), clocks))
         write_0 = self._register(m, "write", written[: len(rams)], clocks)
-        read_1 = self._register(m, "read", location, clocks + 1)
+        read_1 = self._register(m, "read", location, clocks + self.read_clocks // 2)
 
         read_valid = self.read_enable & ~self.write_enable & ready
         m.d.comb += self.read_valid.eq(self._register(m, "read_valid", read_valid, self.read_latency, init=0))
@@ -294,9 +306,9 @@ class HashedMatch(wiring.Component):
         results = []
         for name, address in (("lookup", lookup_0), ("access", access_0)):
             port = memory.read_port(domain="comb")
-            result = Signal(self.entry_layout.size, name=f"{name}_{ram}_1", reset_less=True)
+            result = Signal(self.entry_layout.size, name=f"{name}_{ram}_1", reset_less=not self.quick)
             m.d.comb += port.addr.eq(address)
-            m.d.sync += result.eq(port.data)
+            m.d["comb" if self.quick else "sync"] += result.eq(port.data)
             results.append(result)
         return results[0], results[1]
 

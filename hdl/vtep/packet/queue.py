@@ -37,7 +37,7 @@ class PacketQueue(wiring.Component):
 
     Notes
     -----
-    Throughput: a beat a clock. Latency: 4 clocks from a packet's last beat in to its first beat out. Up to 16 packets
+    Throughput: a beat a clock. Latency: 5 clocks from a packet's last beat in to its first beat out. Up to 16 packets
     wait. Reset forgets everything inside.
     """
 
@@ -51,21 +51,21 @@ class PacketQueue(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         m.submodules.store = store = FrameStore(
-            self._data_width, depth=self._depth, frames=FRAMES, frame_margin=2, max_beats=0
+            self._data_width, depth=self._depth, frames=FRAMES, frame_margin=4, max_beats=0
         )
         m.submodules.errors = errors = TokenQueue(unsigned(1), 2 * FRAMES)
         accepted = self.i.valid & self.i.ready
         source = self.i.payload
-        ends = accepted & source.last
+        arrived = Signal(source.shape(), reset_less=True)
+        ends = store.write.valid & arrived.last
         m.d.comb += [
             self.i.ready.eq(store.room),
-            store.write.valid.eq(accepted),
-            store.write.data.eq(source.data),
-            store.write.empty.eq(source.empty),
-            store.write.last.eq(source.last),
             errors.i.valid.eq(ends),
-            errors.i.payload.eq(source.error),
+            errors.i.payload.eq(arrived.error),
         ]
+        m.d.sync += [store.write.valid.eq(accepted), arrived.eq(source)]
+        for name in ("data", "empty", "last"):
+            m.d.comb += getattr(store.write, name).eq(arrived[name])
         # A command stands from a packet's last beat on, or from when the store is full, until it is carried out.
         waiting = Signal(range(FRAMES + 1))
         going = Signal()
@@ -83,6 +83,8 @@ class PacketQueue(wiring.Component):
             self.o.payload.error.eq(store.beats.payload.last & errors.o.payload),
             store.beats.ready.eq(self.o.valid & self.o.ready),
             errors.o.ready.eq(self.o.valid & self.o.ready & store.beats.payload.last),
-            self.idle.eq(store.vacant & ~store.beats.valid & ~errors.o.valid & ~going & (waiting == 0)),
+            self.idle.eq(
+                ~store.write.valid & store.vacant & ~store.beats.valid & ~errors.o.valid & ~going & (waiting == 0)
+            ),
         ]
         return m

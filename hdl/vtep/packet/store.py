@@ -234,7 +234,7 @@ class FrameStore(wiring.Component):
                 m.d.sync += fetched.eq(step)
         else:
             # Two registers follow the memory without back-pressure; `waiting` keeps room for both in the queue behind.
-            m.submodules.output = output = TokenQueue(self._layout, 4)
+            m.submodules.output = output = TokenQueue(self._layout, 4, register_output=True)
             landed = Signal()
             landing = Signal(self._layout, reset_less=True)
             waiting = Signal(range(5))

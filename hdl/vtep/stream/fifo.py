@@ -134,12 +134,14 @@ class TokenQueue(wiring.Component):
         )
         m.d.comb += self.room.eq(room)
 
-        # The RAM holds a token that has not gone on to the output.
-        final = (read_port.addr + 1)[: len(read_port.addr)] == write_port.addr
-        with m.If(write & ~fetch):
-            m.d.sync += waiting.eq(1)
-        with m.Elif(fetch & ~write & final):
-            m.d.sync += waiting.eq(0)
+        # The RAM holds a token that has not gone on to the output; exactly one. `write` and `fetch` come late, so what
+        # follows without them is worked out beside them.
+        single = Signal()
+        two = (read_port.addr + 2)[: len(read_port.addr)] == write_port.addr
+        m.d.sync += [
+            waiting.eq(Mux(fetch, Mux(write, waiting, waiting & ~single), write | waiting)),
+            single.eq(Mux(fetch, Mux(write, single, two), Mux(write, ~waiting, single))),
+        ]
 
         if self.register_output:
             # A token that finds the RAM empty passes it by, in the clock in which it is written as well.

@@ -8,7 +8,7 @@ from amaranth.lib.wiring import In, Out
 
 from ..config import LENGTH_BITS, Mode, VtepParameters
 from ..control.counters import DECAP_REASONS
-from ..control.ports import carried_event, carried_layout, config_bus, entry_of, reason_event, writes_to
+from ..control.ports import carried_event, carried_layout, config_bus, entry_read_bus, reason_event
 from ..control.tables import Table
 from ..headers import (
     ETHERNET,
@@ -22,7 +22,6 @@ from ..headers import (
     VLAN_TAG,
     VXLAN_FLAG_I,
 )
-from ..lookup.exact import ExactMatch
 from ..packet.length import FrameEnd, measure
 from ..packet.pipe import BeatPipe, Staged
 from ..packet.reframer import Reframer, shift_fields
@@ -30,6 +29,7 @@ from ..packet.store import FrameStore, command_layout
 from ..stream.fifo import TokenQueue
 from ..stream.packet import packet_signature
 from .classifier import Rule, first_rule, outcome, reason_index
+from .table_access import answer, hashed_table
 from .udp_check import udp_checksum_wrong
 from .underlay_parser import (
     OUTER_WORDS,
@@ -45,6 +45,9 @@ __all__ = ["Decapsulator"]
 
 FRAMES = 64
 """Frames that may wait inside, a power of two; the pipeline in front of the queues counts as well."""
+
+JUDGED = 8
+"""Frames that may wait behind their verdict, in store-and-forward."""
 
 SHIFT_WORDS = range(OUTER_WORDS[0] - 1, OUTER_WORDS[-1] + 1)
 """Words of a removal: those between Ethernet header and UDP, less one for a tag that is pushed."""
@@ -82,6 +85,12 @@ class Decapsulator(wiring.Component):
         Packet streams: decapsulated frames, and frames for the host as they came.
     config : In
         See `config_bus`.
+    entries : In
+        See `entry_read_bus`; its index is that of ``config``.
+    run : In(1)
+        Take frames; in store-and-forward ``i.ready`` is a register behind it. 1 if left alone.
+    ready : Out(1)
+        Low after reset while tables are being emptied; frames may not enter then, nor entries be written.
     reason : Out
         See `reason_event`: an index into ``DECAP_REASONS``, once a frame at most.
     carried : Out
@@ -112,6 +121,9 @@ class Decapsulator(wiring.Component):
                 "tenant": Out(packet_signature(parameters.data_width)),
                 "host": Out(packet_signature(parameters.data_width)),
                 "config": In(config_bus(parameters)),
+                "entries": In(entry_read_bus(parameters)),
+                "run": In(1, init=1),
+                "ready": Out(1),
                 "reason": Out(reason_event(DECAP_REASONS)),
                 "carried": Out(carried_event(parameters)),
                 "idle": Out(1),
@@ -122,27 +134,31 @@ class Decapsulator(wiring.Component):
         m = Module()
         parameters = self._parameters
         lanes = parameters.lanes
-        accepted = self.i.valid & self.i.ready
+        accepted = Signal()
+        arrived = Signal(self.i.payload.shape(), reset_less=True)
+        # Stored frames wait anyway, so they take the time for a shorter clock; their beats pass a register first.
+        stored = parameters.decap_mode is Mode.STORE_AND_FORWARD
+        domain = m.d["sync" if stored else "comb"]
+        domain += [accepted.eq(self.i.valid & self.i.ready), arrived.eq(self.i.payload)]
         pipe = BeatPipe(
             m,
             lanes=lanes,
             window=window_bytes(),
             valid=accepted,
-            data=self.i.payload.data,
-            last=self.i.payload.last,
-            # Stored frames wait anyway, so they take the time for a shorter clock.
-            deep=parameters.decap_mode is Mode.STORE_AND_FORWARD,
+            data=arrived.data,
+            last=arrived.last,
+            deep=stored,
         )
         end = measure(
             m,
             pipe,
-            empty=self.i.payload.empty,
-            error=self.i.payload.error,
+            empty=arrived.empty,
+            error=arrived.error,
             max_frame_length=parameters.max_frame_length,
         )
-        vni_latency = self._vni_table(m).latency
-        address_latency = self._tunnel_tables(m) + (not pipe.shallow)
-        fields = parse_underlay(m, pipe, parameters, address_latency, vni_latency)
+        self._tables(m)
+        address_latency = self._groups.latency + (not pipe.shallow)
+        fields = parse_underlay(m, pipe, parameters, address_latency, self._vnis.latency)
         self._fields, self._pipe, self._end = fields, pipe, end
 
         stage = fields.ready + 1
@@ -175,9 +191,9 @@ class Decapsulator(wiring.Component):
         store, reframer, flying = self._egress(m, final_stage)
         m.d.comb += [
             store.write.valid.eq(accepted),
-            store.write.data.eq(self.i.payload.data),
-            store.write.empty.eq(self.i.payload.empty),
-            store.write.last.eq(self.i.payload.last),
+            store.write.data.eq(arrived.data),
+            store.write.empty.eq(arrived.empty),
+            store.write.last.eq(arrived.last),
         ]
         token = self._token(m, stage, *outcome(m, self._now(flags, tail, late, length_bad)))
         verdicts = TokenQueue(unsigned(1), FRAMES, register_output=True)
@@ -193,7 +209,7 @@ class Decapsulator(wiring.Component):
         # or, when it was dropped, still in the pipeline that counts it.
         counting = Signal(flying)
         m.d.sync += counting.eq(Cat(accepted, counting[:-1]))
-        m.d.comb += self.idle.eq(~pipe.inside & store.vacant & ~reframer.busy & ~counting.any())
+        m.d.comb += self.idle.eq(~(accepted & stored) & ~pipe.inside & store.vacant & ~reframer.busy & ~counting.any())
         return m
 
     @staticmethod
@@ -205,40 +221,17 @@ class Decapsulator(wiring.Component):
             Rule.IP_LENGTH: flags[Rule.IP_LENGTH] | (tail & length_bad),
         }
 
-    def _vni_table(self, m: Module) -> ExactMatch:
-        """Index, tag and policy by VNI."""
+    def _tables(self, m: Module) -> None:
+        """Index, tag and policy by VNI; tunnels to count for by outer source, groups that we are in by destination."""
         parameters = self._parameters
-        entry = entry_of(self.config, Table.VNI, parameters)
-        value = data.StructLayout({"push": unsigned(1), "vlan": unsigned(12), "inner_vlan_discard": unsigned(1)})
-        m.submodules.vnis = self._vnis = table = ExactMatch(24, value, parameters.vnis)
-        m.d.comb += [
-            table.write_enable.eq(writes_to(self.config, Table.VNI)),
-            table.write_index.eq(self.config.write.index),
-            table.write_used.eq(entry.used),
-            table.write_key.eq(entry.vni),
-            table.write_value.push.eq(entry.vlan != 0),
-            table.write_value.vlan.eq(entry.vlan),
-            table.write_value.inner_vlan_discard.eq(entry.inner_vlan_discard),
-        ]
-        return table
-
-    def _tunnel_tables(self, m: Module) -> int:
-        """Groups that we are in, by outer destination, and tunnels to count for, by outer source."""
-        parameters = self._parameters
-        entry = entry_of(self.config, Table.TUNNEL, parameters)
-        address_bits = 128 if parameters.ipv6 else 32
-        key = Cat(entry.remote[:address_bits], entry.remote_is_ipv6)
-        self._groups = ExactMatch(address_bits + 1, unsigned(0), parameters.tunnels)
-        self._peers = ExactMatch(address_bits + 1, unsigned(0), parameters.tunnels)
-        m.submodules.groups, m.submodules.peers = self._groups, self._peers
-        for table, used in ((self._groups, entry.remote_is_group), (self._peers, ~entry.remote_is_group)):
-            m.d.comb += [
-                table.write_enable.eq(writes_to(self.config, Table.TUNNEL)),
-                table.write_index.eq(self.config.write.index),
-                table.write_used.eq(entry.used & used),
-                table.write_key.eq(key),
-            ]
-        return self._groups.latency
+        quick = parameters.decap_mode is Mode.CUT_THROUGH
+        self._vnis, vnis = hashed_table(m, Table.VNI_MAP, parameters, self.config, self.entries, quick=quick)
+        self._peers, peers = hashed_table(
+            m, Table.REMOTE, parameters, self.config, self.entries, name="peers", quick=quick
+        )
+        self._groups, _ = hashed_table(m, Table.REMOTE, parameters, self.config, None, name="groups", quick=quick)
+        answer(m, wiring.flipped(self.entries), [vnis, peers])
+        m.d.comb += self.ready.eq(self._vnis.ready & self._peers.ready & self._groups.ready)
 
     def _rules(
         self, m: Module, pipe: BeatPipe, fields: UnderlayFields, end: FrameEnd
@@ -333,11 +326,9 @@ class Decapsulator(wiring.Component):
         flags[Rule.VXLAN_RESERVED] = flag(settings.reserved_strict & reserved, "reserved")
         m.d.comb += self._vnis.lookup_key.eq(fields.vxlan.value[8:32])
         vni_stage = fields.vxlan.stage + self._vnis.latency
-        vni = pipe.at(Staged(Cat(self._vnis.found, self._vnis.index, self._vnis.value), vni_stage), then)
-        index_bits = len(self._vnis.index)
-        self._vni_index = vni[1 : 1 + index_bits]
-        policy = data.View(self._vnis.value.shape(), vni[1 + index_bits :])
-        self._vlan, self._push = policy.vlan, policy.push
+        vni = pipe.at(Staged(Cat(self._vnis.found, self._vnis.value), vni_stage), then)
+        policy = data.View(self._vnis.value.shape(), vni[1:])
+        self._vni_index, self._vlan, self._push = policy.index, policy.vlan, policy.push
         flags[Rule.UNKNOWN_VNI] = ~vni[0]
         flags[Rule.INNER_RUNT] = flag(udp_length < TUNNEL_BYTES + ETHERNET.length, "inner_runt")
         tagged_length = TUNNEL_BYTES + ETHERNET.length + TAG_BYTES
@@ -361,7 +352,7 @@ class Decapsulator(wiring.Component):
                 address6 = ip_field(fields, pipe, early, IPV6.offset(which), 16)
                 keys.append(Cat(Mux(ipv6, address6, address4), ipv6))
             else:
-                keys.append(Cat(address4, 0))
+                keys.append(Cat(address4, Const(0, 1)))
             m.d.comb += table.lookup_key.eq(keys[-1] if pipe.shallow else pipe.register_wire(keys[-1]))
         address4 = ip_field(fields, pipe, early, IPV4.offset("destination"), 4)
         m.d.sync += own[0].eq(~ipv6 & (address4 == settings.ipv4))
@@ -369,8 +360,10 @@ class Decapsulator(wiring.Component):
             address6 = ip_field(fields, pipe, early, IPV6.offset("destination"), 16)
             m.d.sync += own[1].eq(ipv6 & settings.ipv6_used & (address6 == settings.ipv6))
         looked_up = early + (not pipe.shallow) + self._groups.latency
-        self._peer = pipe.at(Staged(Cat(self._peers.found, self._peers.index), looked_up), stage)
-        group = pipe.at(Staged(self._groups.found, looked_up), stage)
+        peer = self._peers.value
+        self._peer = pipe.at(Staged(Cat(self._peers.found & ~peer.group, peer.tunnel), looked_up), stage)
+        # All of a value is 0 where nothing was found.
+        group = pipe.at(Staged(self._groups.value.group, looked_up), stage)
         return pipe.at(Staged(own, early + 1), stage).any() | group | settings.promiscuous
 
     def _ecn(
@@ -546,7 +539,7 @@ class Decapsulator(wiring.Component):
             parameters.data_width,
             depth=parameters.queue_beats("decap_queue_bytes"),
             frames=FRAMES,
-            frame_margin=2,
+            frame_margin=4,
             max_beats=-(-(parameters.max_frame_length + 1) // parameters.lanes),
             skip_range=self._skips(),
             fast=cut_through,
@@ -573,7 +566,7 @@ class Decapsulator(wiring.Component):
             tokens.i.payload.eq(token),
             reframer.jobs.valid.eq(tokens.o.valid),
             tokens.o.ready.eq(reframer.jobs.ready),
-            self.i.ready.eq(store.room & verdicts.room & tokens.room & commands.room),
+            self.i.ready.eq(self.run & store.room & verdicts.room & tokens.room & commands.room),
         ]
         self._command(m, commands.i.payload, token)
         self._expand(m, reframer.jobs.payload, tokens.o.payload)
@@ -590,26 +583,32 @@ class Decapsulator(wiring.Component):
         reframer: Reframer,
     ) -> None:
         """A frame goes on when its verdict is there, or is forgotten."""
-        m.submodules.tokens = tokens = TokenQueue(token.shape(), FRAMES, margin=self._fields.ready + 2)
-        m.submodules.commands = commands = TokenQueue(store.commands.payload.shape(), 4, register_output=True)
-        m.submodules.jobs = jobs = TokenQueue(token.shape(), 4)
-        judged = Signal()
+        m.submodules.tokens = tokens = TokenQueue(token.shape(), FRAMES, margin=self._fields.ready + 4)
+        m.submodules.commands = commands = TokenQueue(
+            store.commands.payload.shape(), JUDGED, margin=2, register_output=True
+        )
+        m.submodules.jobs = jobs = TokenQueue(token.shape(), JUDGED, margin=2)
+        judged, chosen, forgotten = Signal(), Signal(), Signal()
         forget = verdicts.o.payload  # for what the headers tell as well
         m.d.comb += [
             tokens.i.valid.eq(head),
             tokens.i.payload.eq(token),
-            judged.eq(tokens.o.valid & verdicts.o.valid & commands.i.ready & jobs.i.ready),
+            judged.eq(tokens.o.valid & verdicts.o.valid & commands.room & jobs.room),
             tokens.o.ready.eq(judged),
             verdicts.o.ready.eq(judged),
-            commands.i.valid.eq(judged),
-            jobs.i.valid.eq(judged & ~forget),
-            jobs.i.payload.eq(tokens.o.payload),
+            commands.i.valid.eq(chosen),
+            jobs.i.valid.eq(chosen & ~forgotten),
             reframer.jobs.valid.eq(jobs.o.valid),
             jobs.o.ready.eq(reframer.jobs.ready),
-            self.i.ready.eq(store.room & verdicts.room & tokens.room),
         ]
-        self._command(m, commands.i.payload, tokens.o.payload)
-        m.d.comb += commands.i.payload.drop.eq(forget)
+        m.d.sync += [
+            self.i.ready.eq(self.run & store.room & verdicts.room & tokens.room),
+            chosen.eq(judged),
+            forgotten.eq(forget),
+            jobs.i.payload.eq(tokens.o.payload),
+        ]
+        self._command(m, commands.i.payload, jobs.i.payload)
+        m.d.comb += commands.i.payload.drop.eq(forgotten)
         self._expand(m, reframer.jobs.payload, jobs.o.payload)
         wiring.connect(m, commands.o, store.commands)
 
@@ -655,7 +654,7 @@ class Decapsulator(wiring.Component):
             m.d.comb += [port.valid.eq(reframer.o.valid & chosen), port.payload.eq(reframer.o.payload)]
         m.d.comb += reframer.o.ready.eq(Mux(to_host, self.host.ready, self.tenant.ready))
         ended = reframer.ended_user
-        m.d.comb += [
+        m.d.sync += [
             self.carried.strobe.eq(reframer.ended & ended.delivered & ~reframer.ended_error),
             self.carried.frame.eq(ended.carried),
         ]

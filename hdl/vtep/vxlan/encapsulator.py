@@ -9,8 +9,16 @@ from amaranth.lib.wiring import In, Out
 
 from ..config import LENGTH_BITS, Mode, VtepParameters
 from ..control.counters import ENCAP_REASONS
-from ..control.ports import carried_event, carried_layout, config_bus, entry_of, reason_event, writes_to
-from ..control.tables import Table, flood_layout
+from ..control.ports import (
+    carried_event,
+    carried_layout,
+    config_bus,
+    entry_of,
+    entry_read_bus,
+    reason_event,
+    writes_to,
+)
+from ..control.tables import Table, flood_layout, vni_layout
 from ..headers import (
     ETHERNET,
     ETHERTYPE_CTAG,
@@ -24,7 +32,7 @@ from ..headers import (
     TAG_BYTES,
 )
 from ..integrity.checksum import ChecksumAccumulator
-from ..lookup.exact import ExactMatch
+from ..lookup.direct import DirectTable
 from ..lookup.toeplitz import ToeplitzHash
 from ..packet.length import FrameEnd, measure
 from ..packet.pipe import BeatPipe, Staged
@@ -32,7 +40,9 @@ from ..packet.reframer import Reframer, shift_fields
 from ..packet.store import FrameStore
 from ..stream.fifo import TokenQueue
 from ..stream.packet import packet_signature
+from ..stream.skid import SkidBuffer
 from .outer_header import OuterHeader, copy_layout, overhead, prefix
+from .table_access import Answer, answer, direct_table, hashed_table
 from .tenant_parser import MAX_TAGS, PORT_BYTES, TenantFields, parse_tenant, window_bytes
 from .underlay_parser import ip_field, is_tag
 
@@ -64,6 +74,12 @@ class Encapsulator(wiring.Component):
         A packet stream, to underlay tx.
     config : In
         See `config_bus`.
+    entries : In
+        See `entry_read_bus`; its index is that of ``config``.
+    run : In(1)
+        Take frames; ``i.ready`` is a register behind it. 1 if left alone.
+    ready : Out(1)
+        Low after reset while tables are being emptied; frames may not enter then, nor entries be written.
     reason : Out
         See `reason_event`: an index into ``ENCAP_REASONS``, once a frame at most, without ``mtu``.
     too_big : Out(1)
@@ -94,6 +110,9 @@ class Encapsulator(wiring.Component):
                 "i": In(packet_signature(parameters.data_width, length=parameters.tenant_length)),
                 "o": Out(packet_signature(parameters.data_width)),
                 "config": In(config_bus(parameters)),
+                "entries": In(entry_read_bus(parameters)),
+                "run": In(1, init=1),
+                "ready": Out(1),
                 "reason": Out(reason_event(ENCAP_REASONS)),
                 "too_big": Out(1),
                 "carried": Out(carried_event(parameters)),
@@ -105,21 +124,26 @@ class Encapsulator(wiring.Component):
         m = Module()
         parameters = self._parameters
         self._cut_through = parameters.encap_mode is Mode.CUT_THROUGH
-        accepted = self.i.valid & self.i.ready
+        self._answers: list[Answer] = []
+        self._ready: list[Value] = []
+        # A beat passes a register first: it goes far.
+        accepted = Signal()
+        self._arrived = arrived = Signal(self.i.payload.shape(), reset_less=True)
+        m.d.sync += [accepted.eq(self.i.valid & self.i.ready), arrived.eq(self.i.payload)]
         self._pipe = pipe = BeatPipe(
             m,
             lanes=parameters.lanes,
             window=window_bytes(),
             valid=accepted,
-            data=self.i.payload.data,
-            last=self.i.payload.last,
+            data=arrived.data,
+            last=arrived.last,
             deep=True,
         )
         end = measure(
             m,
             pipe,
-            empty=self.i.payload.empty,
-            error=self.i.payload.error,
+            empty=arrived.empty,
+            error=arrived.error,
             max_frame_length=parameters.max_frame_length,
         )
         self._fields = fields = parse_tenant(m, pipe)
@@ -133,11 +157,13 @@ class Encapsulator(wiring.Component):
         final = max(tunnel.stage, flow_hash.stage, inner.stage, sums.stage, fields.ready + 1, 3)
         head = pipe.at(fields.head, final)
         tail = pipe.at(fields.tail, final)
-        reason, dropped = self._reason(m, final, head, end, vni, tunnel, mismatch)
+        runt = pipe.register(Staged(end.length.value < ETHERNET.length, end.length.stage))
+        too_long = pipe.register(Staged(length.value > parameters.max_frame_length, length.stage))
+        reason, dropped = self._reason(m, final, head, end, runt, vni, tunnel, mismatch)
 
         heads = self._head_layout()
-        m.submodules.heads = head_queue = TokenQueue(heads, FRAMES, margin=final + 2)
-        m.submodules.tails = tail_queue = TokenQueue(self._tail_layout(), FRAMES, margin=final + 2)
+        m.submodules.heads = head_queue = TokenQueue(heads, FRAMES, margin=final + 4)
+        m.submodules.tails = tail_queue = TokenQueue(self._tail_layout(), FRAMES, margin=final + 4)
         token = data.View(heads, head_queue.i.payload)
         found = data.View(self._vni_layout(), pipe.at(vni, final))
         target = data.View(self._tunnel_layout(), pipe.at(tunnel, final))
@@ -145,12 +171,7 @@ class Encapsulator(wiring.Component):
         m.d.comb += [
             head_queue.i.valid.eq(head),
             # What the end of a frame tells comes from the other queue; in cut-through such a frame leaves, marked.
-            token.forget.eq(
-                (pipe.at(end.length, final) < ETHERNET.length)
-                | (pipe.at(length, final) > parameters.max_frame_length)
-                | ~found.found
-                | ~target.found
-            ),
+            token.forget.eq(pipe.at(runt, final) | pipe.at(too_long, final) | ~found.found | ~target.found),
             token.vni_index.eq(found.index),
             token.vni.eq(found.vni),
             token.strip.eq(found.strip),
@@ -172,20 +193,23 @@ class Encapsulator(wiring.Component):
         store, reframer = self._egress(m, head_queue, tail_queue)
         m.d.comb += [
             store.write.valid.eq(accepted),
-            store.write.data.eq(self.i.payload.data),
-            store.write.empty.eq(self.i.payload.empty),
-            store.write.last.eq(self.i.payload.last),
-            self.i.ready.eq(store.room & head_queue.room & tail_queue.room),
+            store.write.data.eq(arrived.data),
+            store.write.empty.eq(arrived.empty),
+            store.write.last.eq(arrived.last),
         ]
+        m.d.sync += self.i.ready.eq(self.run & store.room & head_queue.room & tail_queue.room)
+        answer(m, wiring.flipped(self.entries), self._answers)
+        m.d.comb += self.ready.eq(Cat(*self._ready).all())
         counting = Signal(final + 2)
         m.d.sync += counting.eq(Cat(accepted, counting[:-1]))
-        m.d.comb += self.idle.eq(~pipe.inside & store.vacant & ~reframer.busy & ~counting.any() & ~self._copies_fly)
+        m.d.comb += self.idle.eq(
+            ~accepted & ~pipe.inside & store.vacant & ~reframer.busy & ~counting.any() & ~self._copies_fly
+        )
         return m
 
     # -- rules 1 to 3 ------------------------------------------------------------------------------------------
 
     def _vni_layout(self) -> data.StructLayout:
-        entry = self._vni_entry
         return data.StructLayout(
             {
                 "found": unsigned(1),
@@ -193,63 +217,57 @@ class Encapsulator(wiring.Component):
                 "index": unsigned((self._parameters.vnis - 1).bit_length()),
                 "vni": unsigned(24),
                 "flood_used": unsigned(1),
-                "flood": entry.flood.shape(),
+                "flood": vni_layout(self._parameters)["flood"].shape,
             }
         )
 
     def _vni(self, m: Module, fields: TenantFields, end: FrameEnd) -> Staged:
-        """Rule 2: the frame's VNI."""
+        """Rule 2: the frame's VNI. A VID has the index of one, whose entry must agree."""
         parameters, pipe = self._parameters, self._pipe
-        self._vni_entry = entry = entry_of(self.config, Table.VNI, parameters)
-        value = data.StructLayout({"vni": unsigned(24), "flood_used": unsigned(1), "flood": entry.flood.shape()})
-        m.submodules.vlans = vlans = ExactMatch(12, value, parameters.vnis)
-        writes = writes_to(self.config, Table.VNI)
-        number = self.config.write.index
-        m.d.comb += [
-            vlans.write_enable.eq(writes),
-            vlans.write_index.eq(number),
-            vlans.write_used.eq(entry.used & (entry.vlan != 0)),
-            vlans.write_key.eq(entry.vlan),
-            vlans.lookup_key.eq(fields.tci.value[:12]),
-        ]
-        # The VNI of untagged frames needs no search.
-        untagged = Signal(value)
-        untagged_index = Signal(vlans.index.shape())
-        untagged_used = Signal()
-        untagged_pass = Signal()
-        own = entry.used & (entry.vlan == 0)
-        for name in ("vni", "flood_used", "flood"):
-            m.d.comb += vlans.write_value[name].eq(entry[name])
-        with m.If(writes & own):
-            m.d.sync += [
-                untagged_used.eq(1),
-                untagged_index.eq(number),
-                untagged_pass.eq(~entry.inner_vlan_discard),
-                untagged.eq(vlans.write_value),
-            ]
-        with m.Elif(writes & (number == untagged_index)):
-            m.d.sync += untagged_used.eq(0)
+        written = entry_of(self.config, Table.VNI, parameters)
+        vlans = self._table(m, Table.VLAN)
+        vnis = self._table(m, Table.VNI, clears=True)
+        m.d.comb += vlans.lookup_index.eq(fields.tci.value[:12])
+        m.d.comb += vnis.lookup_index.eq(vlans.value.vni)
+        by_vid = vnis.value
+        index = pipe.at(Staged(vlans.value.vni, fields.tci.stage + vlans.latency), fields.tci.stage + 4)
 
-        stage = fields.tci.stage + vlans.latency
+        # The VNI of untagged frames needs no search.
+        untagged = Signal(written.shape())
+        untagged_index = Signal(vlans.value.vni.shape())
+        number = self.config.write.index
+        writes = writes_to(self.config, Table.VNI)
+        with m.If(writes & written.used & (written.vlan == 0)):
+            m.d.sync += [untagged.eq(written), untagged_index.eq(number)]
+        with m.Elif(writes & (number == untagged_index)):
+            m.d.sync += untagged.used.eq(0)
+
+        stage = fields.tci.stage + vlans.latency + vnis.latency
         length = pipe.at(end.length, stage)
-        tci = pipe.at(fields.tci, stage)
-        tagged = (
-            (pipe.at(fields.types[0], stage) == ETHERTYPE_CTAG)
-            & (length >= ETHERNET.length + TAG_BYTES)
-            & (tci[:12] != 0)
+        vid = pipe.at(fields.tci, stage)[:12]
+        tagged = pipe.register_wire(
+            (pipe.at(fields.types[0], stage) == ETHERTYPE_CTAG) & (length >= ETHERNET.length + TAG_BYTES) & (vid != 0),
+            name="tagged",
         )
+        agrees = pipe.register_wire(by_vid.used & (by_vid.vlan == vid), name="vid_agrees")
         found = Signal(self._vni_layout())
-        strip = pipe.wire(tagged & vlans.found)
-        chosen = data.View(value, pipe.wire(Mux(strip, vlans.value.as_value(), untagged.as_value())))
+        strip = pipe.wire(tagged & agrees)
+        own = data.View(by_vid.shape(), pipe.register_wire(by_vid.as_value(), name="by_vid"))
+        own_index = pipe.register_wire(index, name="by_vid_index")
         m.d.sync += [
             found.strip.eq(strip),
-            found.found.eq(strip | (untagged_used & (~tagged | untagged_pass))),
-            found.index.eq(Mux(strip, vlans.index, untagged_index)),
-            found.vni.eq(chosen.vni),
-            found.flood_used.eq(chosen.flood_used),
-            found.flood.eq(chosen.flood),
+            found.found.eq(strip | (untagged.used & (~tagged | ~untagged.inner_vlan_discard))),
+            found.index.eq(Mux(strip, own_index, untagged_index)),
         ]
-        return Staged(found.as_value(), stage + 1)
+        for name in ("vni", "flood_used", "flood"):
+            m.d.sync += found[name].eq(Mux(strip, own[name], untagged[name]))
+        return Staged(found.as_value(), stage + 2)
+
+    def _table(self, m: Module, table: Table, *, clears: bool = False) -> DirectTable:
+        direct, answer = direct_table(m, table, self._parameters, self.config, self.entries, clears=clears)
+        self._answers.append(answer)
+        self._ready.append(direct.ready)
+        return direct
 
     def _tunnel_layout(self) -> data.StructLayout:
         return data.StructLayout(
@@ -262,19 +280,13 @@ class Encapsulator(wiring.Component):
 
     def _tunnel(self, m: Module, fields: TenantFields, vni: Staged) -> Staged:
         """Rule 3: the frame's tunnel, or that it goes to all of the flood list."""
-        parameters, pipe = self._parameters, self._pipe
-        entry = entry_of(self.config, Table.FDB, parameters)
-        m.submodules.fdb = fdb = ExactMatch(72, entry.tunnel.shape(), parameters.fdb_entries)
+        pipe = self._pipe
+        fdb, answer = hashed_table(m, Table.FDB, self._parameters, self.config, self.entries)
+        self._answers.append(answer)
+        self._ready.append(fdb.ready)
         vni_now = data.View(self._vni_layout(), vni.value)
         destination = pipe.at(fields.macs, vni.stage)[48:]
-        m.d.comb += [
-            fdb.write_enable.eq(writes_to(self.config, Table.FDB)),
-            fdb.write_index.eq(self.config.write.index),
-            fdb.write_used.eq(entry.used),
-            fdb.write_key.eq(Cat(entry.mac, entry.vni)),
-            fdb.write_value.eq(entry.tunnel),
-            fdb.lookup_key.eq(Cat(destination, vni_now.vni)),
-        ]
+        m.d.comb += fdb.lookup_key.eq(Cat(vni_now.vni, destination))
         stage = vni.stage + fdb.latency
         group = pipe.at(fields.macs, stage)[48 + 40]
         target = Signal(self._tunnel_layout())
@@ -282,7 +294,7 @@ class Encapsulator(wiring.Component):
         m.d.comb += [
             target.unicast.eq(fdb.found & ~group),
             target.found.eq(target.unicast | then.flood_used),
-            target.tunnel.eq(fdb.value),
+            target.tunnel.eq(fdb.value.tunnel),
         ]
         return Staged(target.as_value(), stage)
 
@@ -345,9 +357,12 @@ class Encapsulator(wiring.Component):
             two = tags[0] & tags[1]
             return Mux(two & tags[2], choice[3], Mux(two, choice[2], Mux(tags[0], choice[1], choice[0])))
 
-        ethertype = pipe.wire(behind_tags([at(staged) for staged in fields.types]))
-        ipv4 = pipe.wire(good4 & behind_tags(is_ipv4))
-        ipv6 = pipe.wire(good6 & behind_tags(is_long))
+        ethertype = flag(behind_tags([at(staged) for staged in fields.types]), "ethertype")
+        is4, is6 = pipe.wire(good4 & behind_tags(is_ipv4)), pipe.wire(good6 & behind_tags(is_long))
+        has_ports = flag(ports_there & Mux(is4, ported4 & ~fragment, ported6), "has_ports")
+        ipv4, ipv6 = flag(is4, "is_ipv4"), flag(is6, "is_ipv6")
+        # What is chosen by it, a clock later.
+        stage += 1
         first_two = ip(0, 2)
         inner = Signal(self._inner_layout())
         m.d.sync += [
@@ -356,7 +371,6 @@ class Encapsulator(wiring.Component):
             inner.df.eq(Mux(ipv4, ip(IPV4.offset("identification") + 2, 1)[6], ipv6)),
         ]
 
-        has_ports = ports_there & Mux(ipv4, ported4 & ~fragment, ported6)
         ports = pipe.wire(Mux(has_ports, at(fields.ports), 0))
         m.submodules.flow_hash = flow_hash = ToeplitzHash()
         source4, destination4 = ip(IPV4.offset("source"), 4), ip(IPV4.offset("destination"), 4)
@@ -389,7 +403,7 @@ class Encapsulator(wiring.Component):
         given = Signal(LENGTH_BITS)
         view = self._pipe.view(0)
         with m.If(view["valid"] & (view["index"] == 0)):
-            m.d.sync += given.eq(self.i.payload.length)
+            m.d.sync += given.eq(self._arrived.length)
         return Staged(given, 1), Staged(self._pipe.wire(given != end.length.value), 1)
 
     def _payload_sum(self, m: Module) -> Staged:
@@ -398,7 +412,7 @@ class Encapsulator(wiring.Component):
         m.submodules.payload_sum = total = ChecksumAccumulator(self._parameters.data_width)
         mask = Signal(pipe.lanes)
         m.d.sync += mask.eq(
-            Cat(~self.i.payload.last | (self.i.payload.empty < pipe.lanes - lane) for lane in range(pipe.lanes))
+            Cat(~self._arrived.last | (self._arrived.empty < pipe.lanes - lane) for lane in range(pipe.lanes))
         )
         beat = pipe.view(1)
         m.d.comb += [
@@ -416,6 +430,7 @@ class Encapsulator(wiring.Component):
         stage: int,
         head: Value,
         end: FrameEnd,
+        runt: Staged,
         vni: Staged,
         tunnel: Staged,
         mismatch: Staged,
@@ -427,12 +442,11 @@ class Encapsulator(wiring.Component):
         kept = Signal(2)
         now = pipe.wire(Mux(head, Cat(found, target), kept))
         m.d.sync += kept.eq(now)
-        length = pipe.at(end.length, stage)
         reason = Signal(range(len(ENCAP_REASONS)))
         dropped = Signal()
         m.d.comb += dropped.eq(1)
         cases = [
-            ("tenant_runt", length < ETHERNET.length),
+            ("tenant_runt", pipe.at(runt, stage)),
             ("tenant_oversize", pipe.at(end.oversize, stage)),
             ("tenant_error", pipe.at(end.error, stage) | pipe.at(mismatch, stage)),
             ("no_vni", ~now[0]),
@@ -480,9 +494,15 @@ class Encapsulator(wiring.Component):
     def _egress(self, m: Module, heads: TokenQueue, tails: TokenQueue) -> tuple[FrameStore, Reframer]:
         """Copies of frames, through the header pipeline, to the store and the reframer."""
         parameters = self._parameters
+        tunnels = self._table(m, Table.TUNNEL)
         m.submodules.outer = outer = OuterHeader(parameters)
-        wiring.connect(m, wiring.flipped(self.config), outer.config)
-        margin = outer.latency + 2
+        self._ready.append(outer.cleared)
+        m.d.comb += [
+            outer.settings.eq(self.config.settings),
+            tunnels.lookup_index.eq(outer.lookup_index),
+            outer.tunnel.eq(tunnels.value),
+        ]
+        margin = outer.latency + 3
         m.submodules.reframer = reframer = Reframer(
             parameters.data_width,
             shifts=self._shifts(),
@@ -495,14 +515,14 @@ class Encapsulator(wiring.Component):
             parameters.data_width,
             depth=parameters.queue_beats("encap_queue_bytes"),
             frames=FRAMES,
-            frame_margin=2,
+            frame_margin=4,
             max_beats=-(-(parameters.max_frame_length + 1) // parameters.lanes),
         )
         m.submodules.commands = commands = TokenQueue(
             store.commands.payload.shape(), JOBS, margin=margin, register_output=True
         )
         launch = Signal()
-        m.d.comb += launch.eq(jobs.room & commands.room)
+        m.d.sync += launch.eq(jobs.room & commands.room)
         self._replicate(m, heads, tails, launch, outer)
 
         header = outer.header
@@ -527,18 +547,21 @@ class Encapsulator(wiring.Component):
             ]
         self._expand(m, job.payload, header)
         wiring.connect(m, jobs.o, reframer.jobs)
-        wiring.connect(m, reframer.o, wiring.flipped(self.o))
+        # The way to the port and back is long.
+        m.submodules.output = output = SkidBuffer(self.o.payload.shape())
+        wiring.connect(m, reframer.o, output.i)
+        wiring.connect(m, output.o, wiring.flipped(self.o))
 
         ended = reframer.ended_user
         good = reframer.ended & ~reframer.ended_error
-        m.d.comb += [self.carried.strobe.eq(good & ended.sent), self.carried.frame.eq(ended.carried)]
+        m.d.sync += [self.carried.strobe.eq(good & ended.sent), self.carried.frame.eq(ended.carried)]
         if self._cut_through:
             m.d.comb += self.too_big.eq(good & ended.too_big)
         else:
             m.d.comb += self.too_big.eq(outer.ready & header.too_big)
         flying = Signal(outer.latency + 2)
         m.d.sync += flying.eq(Cat(outer.strobe, flying[:-1]))
-        self._copies_fly = flying.any() | jobs.o.valid | heads.o.valid | self._replicating
+        self._copies_fly = flying.any() | jobs.o.valid | heads.o.valid | self._replicating | output.o.valid
         return store, reframer
 
     def _replicate(self, m: Module, heads: TokenQueue, tails: TokenQueue, launch: Value, outer: OuterHeader) -> None:
@@ -548,12 +571,19 @@ class Encapsulator(wiring.Component):
         m.submodules.flood = flood = Memory(
             shape=flood_layout(parameters), depth=parameters.flood_entries, init=[], attrs={"ram_style": "distributed"}
         )
-        write, read = flood.write_port(), flood.read_port(domain="comb")
+        write, read, access = flood.write_port(), flood.read_port(domain="comb"), flood.read_port(domain="comb")
+        reads, accessed = Signal(), Signal(flood_layout(parameters), reset_less=True)
         m.d.comb += [
             write.en.eq(writes_to(self.config, Table.FLOOD)),
             write.addr.eq(self.config.write.index),
             write.data.eq(entry),
+            access.addr.eq(self.config.write.index),
         ]
+        m.d.sync += [
+            reads.eq(self.entries.strobe & (self.entries.table == Table.FLOOD)),
+            accessed.eq(access.data),
+        ]
+        self._answers.append((reads, accessed.as_value()))
         # The oldest frame stands in registers, its next tunnel of the flood list beside it.
         token = Signal(heads.o.payload.shape(), reset_less=True)
         tail = Signal(tails.o.payload.shape(), reset_less=True)

@@ -6,8 +6,7 @@ from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
 from ..config import LENGTH_BITS, VtepParameters
-from ..control.ports import config_bus, entry_of, writes_to
-from ..control.tables import DfMode, EcnMode, Table, tunnel_layout
+from ..control.tables import DfMode, EcnMode, settings_layout, tunnel_layout
 from ..headers import (
     ETHERNET,
     ETHERTYPE_CTAG,
@@ -31,6 +30,8 @@ __all__ = ["OuterHeader", "copy_layout", "header_layout", "overhead", "prefix"]
 ECN_ECT0 = 2
 ECN_CE = 3
 TUNNEL_BYTES = UDP.length + VXLAN.length
+DISTRIBUTED_TUNNELS = 1024
+"""Most tunnels whose IPv4 identifications stand in distributed RAM, which is quicker to read."""
 
 
 def overhead(*, ipv6: bool, tagged: bool) -> int:
@@ -113,29 +114,37 @@ class OuterHeader(wiring.Component):
 
     Attributes
     ----------
-    config : In
-        See `config_bus`; keeps the tunnel table.
+    settings : In
+    lookup_index : Out
+        Index of the copy's tunnel.
+    tunnel : In
+        Its entry, 2 clocks later.
     strobe, copy : In
         A copy, of `copy_layout`; one a clock.
+    cleared : Out(1)
+        Low after reset until the IPv4 identifications are 0, one tunnel a clock; there may be no copy until then.
     ready, header : Out
         The same, ``latency`` clocks later, of `header_layout`.
     latency : int
-        6 clocks.
+        7 clocks.
 
     Notes
     -----
-    Reset empties the pipeline and starts the IPv4 identifications at 0 again; the tunnel table keeps its entries, which
-    nothing refers to then.
+    Reset empties the pipeline and starts the IPv4 identifications at 0 again, which takes as many clocks as there
+    are tunnels.
     """
 
     def __init__(self, parameters: VtepParameters) -> None:
         self._parameters = parameters
-        self.latency = 6
+        self.latency = 7
         super().__init__(
             {
-                "config": In(config_bus(parameters)),
+                "settings": In(settings_layout()),
+                "lookup_index": Out(range(parameters.tunnels)),
+                "tunnel": In(tunnel_layout()),
                 "strobe": In(1),
                 "copy": In(copy_layout(parameters)),
+                "cleared": Out(1),
                 "ready": Out(1),
                 "header": Out(header_layout(parameters)),
             }
@@ -144,27 +153,20 @@ class OuterHeader(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         parameters = self._parameters
-        settings = self.config.settings
+        settings = self.settings
         stages = Stages(m)
-        entry = entry_of(self.config, Table.TUNNEL, parameters)
-        m.submodules.tunnels = tunnels = Memory(
-            shape=tunnel_layout(), depth=parameters.tunnels, init=[], attrs={"ram_style": "distributed"}
-        )
-        write, read = tunnels.write_port(), tunnels.read_port()
-        m.d.comb += [
-            write.en.eq(writes_to(self.config, Table.TUNNEL)),
-            write.addr.eq(self.config.write.index),
-            write.data.eq(entry),
-            read.addr.eq(self.copy.tunnel),
-            read.en.eq(1),
-        ]
+        # A clock in front of the first stage: the table is being read.
+        m.d.comb += self.lookup_index.eq(self.copy.tunnel)
+        arrived = Signal(self.copy.shape(), reset_less=True)
+        arrives = Signal()
+        m.d.sync += [arrived.eq(self.copy), arrives.eq(self.strobe)]
 
         # Stage 1: the tunnel's entry is there; choose between its fields and the inner packet's.
-        copy0 = Staged(self.copy, 0)
-        strobe = [Signal(name=f"strobe_{i}") for i in range(self.latency)]
-        m.d.sync += Cat(strobe).eq(Cat(self.strobe, strobe[:-1]))
+        copy0 = Staged(arrived, 0)
+        strobe = [Signal(name=f"strobe_{i}") for i in range(self.latency - 1)]
+        m.d.sync += Cat(strobe).eq(Cat(arrives, strobe[:-1]))
         copy = data.View(self.copy.shape(), stages.at(copy0, 1))
-        tunnel = read.data
+        tunnel = self.tunnel
         ipv6 = tunnel.remote_is_ipv6 if parameters.ipv6 else Const(0, 1)
         inner_ecn = copy.tos[:2]
         ecn = Signal(2)
@@ -241,7 +243,7 @@ class OuterHeader(wiring.Component):
             )
 
         # The last stage: everything side by side.
-        last = self.latency - 1
+        last = self.latency - 2
 
         def at(staged: Staged) -> Value:
             return stages.at(staged, last)
@@ -291,23 +293,26 @@ class OuterHeader(wiring.Component):
     ) -> Staged:
         """A counter for each tunnel, which rises with each packet that may be fragmented (RFC 6864)."""
         parameters = self._parameters
+        tunnels = parameters.tunnels
         copy = data.View(self.copy.shape(), stages.at(copy0, 3))
+        style = "distributed" if tunnels <= DISTRIBUTED_TUNNELS else "block"
         m.submodules.identifications = counters = Memory(
-            shape=unsigned(16), depth=parameters.tunnels, init=[], attrs={"ram_style": "distributed"}
+            shape=unsigned(16), depth=tunnels, init=[], attrs={"ram_style": style}
         )
-        read, write = counters.read_port(domain="comb"), counters.write_port()
-        begun = Signal(parameters.tunnels)
-        here = stages.wire(begun.bit_select(copy.tunnel, 1))
-        current = stages.wire(Mux(here, read.data, 0))
+        # A packet is written while the next one is read.
+        write = counters.write_port()
+        read = counters.read_port(transparent_for=(write,))
+        sweep = Signal(range(tunnels))
+        with m.If(~self.cleared):
+            m.d.sync += [sweep.eq(sweep + 1), self.cleared.eq(sweep == tunnels - 1)]
         used = ~stages.at(is6, 3) & ~stages.at(df, 3)
+        current = read.data
         m.d.comb += [
-            read.addr.eq(copy.tunnel),
-            write.addr.eq(copy.tunnel),
-            write.data.eq(current + 1),
-            write.en.eq(strobe & used & ~too_big.value & ~copy.forget),
+            read.addr.eq(data.View(self.copy.shape(), stages.at(copy0, 2)).tunnel),
+            write.addr.eq(Mux(self.cleared, copy.tunnel, sweep)),
+            write.data.eq(Mux(self.cleared, current + 1, 0)),
+            write.en.eq(~self.cleared | (strobe & used & ~too_big.value & ~copy.forget)),
         ]
-        with m.If(write.en):
-            m.d.sync += begun.bit_select(copy.tunnel, 1).eq(1)
         value = Signal(16)
         m.d.sync += value.eq(Mux(used, current, 0))
         return Staged(value, 4)

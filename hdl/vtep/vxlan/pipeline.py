@@ -78,19 +78,17 @@ class VtepPipeline(wiring.Component):
         m.submodules.underlay = underlay = PacketArbiter(parameters.data_width)
         m.submodules.statistics = statistics = Statistics(parameters)
 
-        # Frames enter when the counters are clear.
+        # Frames enter when the counters are clear and the tables empty.
         running = Signal()
-        m.d.sync += running.eq(statistics.ready)
-        for port, sink in (
-            (self.tenant_rx, encapsulator.i),
-            (self.underlay_rx, decapsulator.i),
-            (self.host_rx, host_queue.i),
-        ):
-            m.d.comb += [
-                sink.valid.eq(port.valid & running),
-                sink.payload.eq(port.payload),
-                port.ready.eq(sink.ready & running),
-            ]
+        m.d.sync += running.eq(statistics.ready & encapsulator.ready & decapsulator.ready)
+        m.d.comb += [encapsulator.run.eq(running), decapsulator.run.eq(running)]
+        connect_packets(m, wiring.flipped(self.tenant_rx), encapsulator.i)
+        connect_packets(m, wiring.flipped(self.underlay_rx), decapsulator.i)
+        m.d.comb += [
+            host_queue.i.valid.eq(self.host_rx.valid & running),
+            host_queue.i.payload.eq(self.host_rx.payload),
+            self.host_rx.ready.eq(host_queue.i.ready & running),
+        ]
         connect_packets(m, encapsulator.o, underlay.i[0])
         connect_packets(m, host_queue.o, underlay.i[1])
         connect_packets(m, underlay.o, wiring.flipped(self.underlay_tx))
@@ -100,8 +98,8 @@ class VtepPipeline(wiring.Component):
         settings = Signal(settings_layout())
         enable = Signal()
         write = Signal(write_layout(parameters))
-        m.d.comb += self.config.ready.eq(1)
-        m.d.sync += [enable.eq(self.config.valid), write.eq(self.config.payload)]
+        m.d.comb += self.config.ready.eq(running)
+        m.d.sync += [enable.eq(self.config.valid & running), write.eq(self.config.payload)]
         with m.If(enable & (write.table == Table.SETTINGS)):
             m.d.sync += settings.eq(write.entry[: settings_layout().size])
         for block in (encapsulator, decapsulator):

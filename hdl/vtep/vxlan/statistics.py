@@ -1,12 +1,15 @@
 """All counters of the core (SPEC.md section 5), behind one port."""
 
+from functools import reduce
+from operator import or_
+
 from amaranth.hdl import Cat, Module, Mux, Signal, Value, unsigned
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from ..config import LENGTH_BITS, VtepParameters
 from ..control.bank import CounterBank
-from ..control.counters import COUNTER_ADDRESS_BITS, DECAP_REASONS, ENCAP_REASONS, PORTS
+from ..control.counters import BANK_SHIFT, COUNTER_ADDRESS_BITS, DECAP_REASONS, ENCAP_REASONS, PORTS
 from ..control.meter import PortMeter
 from ..control.ports import carried_event, reason_event
 from ..stream.packet import packet_layout
@@ -39,7 +42,7 @@ class Statistics(wiring.Component):
 
     Notes
     -----
-    One event of each kind a clock; none is lost. A read takes 5 clocks.
+    One event of each kind a clock; none is lost. A read takes 6 clocks.
     """
 
     def __init__(self, parameters: VtepParameters) -> None:
@@ -65,8 +68,8 @@ class Statistics(wiring.Component):
         m = Module()
         parameters = self._parameters
         field = self.requests.payload[0]
-        index = self.requests.payload[1:8]
-        bank_number = self.requests.payload[8:]
+        index = self.requests.payload[1:BANK_SHIFT]
+        bank_number = self.requests.payload[BANK_SHIFT:]
         start = Signal()
         values: list[Value] = []
         ready: list[Value] = []
@@ -125,27 +128,28 @@ class Statistics(wiring.Component):
                     )
                 )
 
+        # The banks lie far apart: one's value goes on to a register of its own, the others' are 0.
+        chosen: list[Value] = []
+        for i, value in enumerate(values):
+            asked, register = Signal(), Signal(64, reset_less=True)
+            m.d.sync += [asked.eq(bank_number == i), register.eq(Mux(asked, value, 0))]
+            chosen.append(register)
+
         # One read at a time: the request stands until its answer is there.
-        count = Signal(range(LATENCY + 2))
+        count = Signal(range(LATENCY + 3))
         answer = Signal(64)
         full = Signal()
         m.d.comb += [
             self.ready.eq(Cat(*ready).all()),
             start.eq(self.requests.valid & self.ready & (count == 0) & ~full),
-            self.requests.ready.eq(count == LATENCY),
+            self.requests.ready.eq(count == LATENCY + 1),
             self.responses.valid.eq(full),
             self.responses.payload.eq(answer),
         ]
         with m.If(start):
             m.d.sync += count.eq(1)
-        with m.Elif(count == LATENCY):
-            m.d.sync += [count.eq(0), full.eq(1)]
-            with m.Switch(bank_number):
-                for i, value in enumerate(values):
-                    with m.Case(i):
-                        m.d.sync += answer.eq(value)
-                with m.Default():
-                    m.d.sync += answer.eq(0)
+        with m.Elif(count == LATENCY + 1):
+            m.d.sync += [count.eq(0), full.eq(1), answer.eq(reduce(or_, chosen))]
         with m.Elif(count != 0):
             m.d.sync += count.eq(count + 1)
         with m.If(self.responses.valid & self.responses.ready):

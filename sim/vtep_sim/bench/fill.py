@@ -6,7 +6,7 @@ from random import Random
 from statistics import fmean
 from time import process_time
 
-from vtep.lookup.hashing import TablePlan
+from vtep.hashing import TablePlan
 from vtep_host.placement import Placement, TableFullError
 
 __all__ = ["CASES", "Case", "Fill", "measure_fill"]

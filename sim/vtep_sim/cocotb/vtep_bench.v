@@ -53,7 +53,7 @@ module vtep_bench #(
     input  wire [C-1:0]   s_axis_config_tdata /* verilator public_flat_rw */,
     input  wire           s_axis_config_tvalid /* verilator public_flat_rw */,
     output wire           s_axis_config_tready /* verilator public_flat_rw */,
-    input  wire [10:0]    s_axis_counter_tdata /* verilator public_flat_rw */,
+    input  wire [22:0]    s_axis_counter_tdata /* verilator public_flat_rw */,
     input  wire           s_axis_counter_tvalid /* verilator public_flat_rw */,
     output wire           s_axis_counter_tready /* verilator public_flat_rw */,
     output wire [63:0]    m_axis_counter_tdata /* verilator public_flat_rw */,

@@ -196,7 +196,7 @@ class Harness {
         words_.insert(words_.end(), words, words + word_bytes * count);
     }
 
-    void ask(const uint16_t *addresses, size_t count) {
+    void ask(const uint32_t *addresses, size_t count) {
         questions_.erase(questions_.begin(), questions_.begin() + question_);
         question_ = 0;
         questions_.insert(questions_.end(), addresses, addresses + count);
@@ -247,7 +247,7 @@ class Harness {
     Sink sinks_[ports];
     std::vector<uint8_t> words_;
     size_t word_ = 0, word_bytes_ = 1;
-    std::vector<uint16_t> questions_;
+    std::vector<uint32_t> questions_;
     size_t question_ = 0;
     uint64_t answers_due_ = 0;
     std::vector<uint64_t> answers_;
@@ -513,7 +513,7 @@ EXPORT void vtep_configure(Harness *harness, const uint8_t *words, uint64_t word
     harness->configure(words, word_bytes, count);
 }
 
-EXPORT void vtep_ask(Harness *harness, const uint16_t *addresses, uint64_t count) { harness->ask(addresses, count); }
+EXPORT void vtep_ask(Harness *harness, const uint32_t *addresses, uint64_t count) { harness->ask(addresses, count); }
 
 EXPORT int vtep_run(Harness *harness, uint64_t clocks, unsigned more, uint64_t watchdog) {
     return guarded([&] { return harness->run(clocks, more, watchdog); });

@@ -30,7 +30,7 @@ _FUNCTIONS = {
     "vtep_pace": (None, (c_void_p, c_int, c_uint, c_uint32, c_uint32, c_uint64, c_uint64)),
     "vtep_push": (None, (c_void_p, c_uint, c_char_p, POINTER(c_uint32), POINTER(c_uint16), c_uint64)),
     "vtep_configure": (None, (c_void_p, c_char_p, c_uint64, c_uint64)),
-    "vtep_ask": (None, (c_void_p, POINTER(c_uint16), c_uint64)),
+    "vtep_ask": (None, (c_void_p, POINTER(c_uint32), c_uint64)),
     "vtep_run": (c_int, (c_void_p, c_uint64, c_uint, c_uint64)),
     "vtep_error": (c_char_p, (c_void_p,)),
     "vtep_clock": (c_uint64, (c_void_p,)),

@@ -237,7 +237,7 @@ class Simulator:
 
     def read(self, addresses: Sequence[int]) -> list[int]:
         """Values of counters by their addresses at the counter port."""
-        self._library.ask(self._handle, (c_uint16 * len(addresses))(*addresses), len(addresses))
+        self._library.ask(self._handle, (c_uint32 * len(addresses))(*addresses), len(addresses))
         self._finish()
         values = POINTER(c_uint64)()
         count = self._library.answers(self._handle, byref(values))

@@ -9,7 +9,7 @@ from vtep.control.counters import COUNTER_ADDRESS_BITS, DECAP_REASONS, ENCAP_REA
 SPEC = Path(__file__).parents[3] / "docs/SPEC.md"
 
 
-@pytest.mark.parametrize(("vnis", "tunnels"), [(1, 1), (16, 16), (64, 64), (3, 64)])
+@pytest.mark.parametrize(("vnis", "tunnels"), [(1, 1), (16, 16), (64, 64), (3, 64), (3000, 4096)])
 def test_every_counter_has_an_address_of_its_own(vnis, tunnels):
     counters = counter_map(VtepParameters(vnis=vnis, tunnels=tunnels))
     assert len(counters) == 6 + 16 + 2 * 6 + 2 * 2 * (vnis + tunnels)
@@ -22,16 +22,16 @@ def test_addresses():
     expected = {
         "tenant_runt": 0x000,
         "mtu": 0x00A,
-        "underlay_runt": 0x100,
-        "fragment": 0x10E,
-        "ecn": 0x11E,
-        "tenant_rx_frames": 0x200,
-        "tenant_rx_bytes": 0x201,
-        "host_tx_bytes": 0x20B,
-        "vni[3].encap_frames": 0x306,
-        "vni[15].decap_bytes": 0x41F,
-        "tunnel[0].encap_bytes": 0x501,
-        "tunnel[7].decap_frames": 0x60E,
+        "underlay_runt": 0x100000,
+        "fragment": 0x10000E,
+        "ecn": 0x10001E,
+        "tenant_rx_frames": 0x200000,
+        "tenant_rx_bytes": 0x200001,
+        "host_tx_bytes": 0x20000B,
+        "vni[3].encap_frames": 0x300006,
+        "vni[15].decap_bytes": 0x40001F,
+        "tunnel[0].encap_bytes": 0x500001,
+        "tunnel[7].decap_frames": 0x60000E,
     }
     assert {name: counters[name] for name in expected} == expected
 

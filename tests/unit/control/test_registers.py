@@ -10,11 +10,10 @@ from vtep.control.registers import (
     VERSION,
     build_hash,
     pack_settings,
-    table_capacity,
     unpack_settings,
     vtep_registers,
 )
-from vtep.control.tables import Table, entry_layout, settings_layout, write_layout
+from vtep.control.tables import Table, entry_layout, settings_layout, table_capacity, write_layout
 
 SMALL = VtepParameters(vnis=1, tunnels=1, fdb_entries=1, flood_entries=1)
 OTHER = VtepParameters(
@@ -53,7 +52,7 @@ def test_identification():
         assert found["FRAME_LENGTH"] == {"max_frame_length": parameters.max_frame_length}
         assert found["VNI_ENTRIES"] == {"entries": parameters.vnis}
         assert found["TUNNEL_ENTRIES"] == {"entries": parameters.tunnels}
-        assert found["FDB_ENTRIES"] == {"entries": parameters.fdb_entries}
+        assert found["FDB_ENTRIES"] == {"entries": table_capacity(Table.FDB, parameters)}
         assert found["FLOOD_ENTRIES"] == {"entries": parameters.flood_entries}
     assert MAGIC.to_bytes(4) == b"VTEP"
 
@@ -152,7 +151,7 @@ def test_refuses_settings():
 
 def test_refuses_entries_without_room(monkeypatch):
     monkeypatch.setattr("vtep.control.registers.MAX_TABLE_DATA", 7)
-    with pytest.raises(ValueError, match=r"entries must be within 1 \.\. 224 bits, not 228"):
+    with pytest.raises(ValueError, match=r"entries must be within 1 \.\. 224 bits, not 227"):
         vtep_registers(SMALL)
 
 

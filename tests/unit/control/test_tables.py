@@ -15,6 +15,9 @@ def test_codes():
         ("TUNNEL", 2),
         ("FDB", 3),
         ("FLOOD", 4),
+        ("VLAN", 5),
+        ("VNI_MAP", 6),
+        ("REMOTE", 7),
     ]
     assert [(mode.name, mode.value) for mode in EcnMode] == [("COPY", 0), ("ZERO", 1), ("LINUX", 2)]
     assert [(mode.name, mode.value) for mode in DfMode] == [("SET", 0), ("UNSET", 1), ("INHERIT", 2)]
@@ -25,9 +28,12 @@ def test_codes():
     [
         (Table.SETTINGS, 266, 266),
         (Table.VNI, 39, 47),  # the index of a flood entry has 0 or 8 bits
-        (Table.TUNNEL, 228, 228),
+        (Table.TUNNEL, 227, 227),
         (Table.FDB, 73, 79),
         (Table.FLOOD, 1, 7),
+        (Table.VLAN, 0, 6),
+        (Table.VNI_MAP, 39, 45),
+        (Table.REMOTE, 131, 137),
     ],
 )
 def test_sizes(table, small, large):
@@ -40,9 +46,9 @@ def test_sizes(table, small, large):
 @pytest.mark.parametrize("parameters", [SMALL, LARGE], ids=["small", "large"])
 def test_a_write(parameters):
     layout = write_layout(parameters)
-    assert layout.size == 3 + 8 + 266
+    assert layout.size == 3 + 12 + 266  # an index for each VID
     word = layout.const({"table": Table.TUNNEL, "index": 0xA5, "entry": 0x1234}).as_value().value
-    assert word == 2 | 0xA5 << 3 | 0x1234 << 11
+    assert word == 2 | 0xA5 << 3 | 0x1234 << 15
     assert write_signature(parameters) == stream.Signature(layout)
 
 
@@ -60,7 +66,7 @@ def test_a_write(parameters):
         (
             Table.TUNNEL,
             {"used": 1, "remote": 0x0A000002, "remote_mac": 7, "ecn": EcnMode.LINUX, "udp_port": 4789},
-            1 | 0x0A000002 << 1 | 7 << 131 | 2 << 207 | 4789 << 212,
+            1 | 0x0A000002 << 1 | 7 << 130 | 2 << 206 | 4789 << 211,
         ),
     ],
 )

@@ -56,11 +56,11 @@ def test_every_block_is_in_the_document(integration: ModuleType) -> None:
 @pytest.mark.parametrize(
     ("true", "false"),
     [
-        ("`tdata[276:0]`", "`tdata[275:0]`"),
-        ("| 10:3 | `index`", "| 9:3 | `index`"),
+        ("`tdata[280:0]`", "`tdata[279:0]`"),
+        ("| 14:3 | `index`", "| 13:3 | `index`"),
         ("| 79:48 | `ipv4`", "| 79:47 | `ipv4`"),
-        ("| 0x202 |", "| 0x203 |"),
-        ("277'h", "277'h1"),
+        ("| 0x200002 |", "| 0x200003 |"),
+        ("281'h", "281'h1"),
         ("0: settings, 1: vni", "0: vni, 1: settings"),
     ],
 )

@@ -18,7 +18,7 @@ from vtep_host import device as driver
 from vtep_host.device import Device, DeviceTimeoutError, WrongDeviceError
 from vtep_host.transport import AccessRefusedError
 
-PARAMETERS = VtepParameters(vnis=3, tunnels=5, fdb_entries=7, flood_entries=9)
+PARAMETERS = VtepParameters(vnis=3, tunnels=5, fdb_entries=16, flood_entries=9)
 OTHER = VtepParameters(
     data_width=512,
     encap_mode=Mode.CUT_THROUGH,
@@ -50,7 +50,7 @@ def test_a_device_says_what_it_is(parameters, base):
         ("VERSION", 0x20000, r"version 2\.0; this driver works with 1\.0 and later ones of 1"),
         ("VERSION", 0x00005, r"version 0\.5; this driver works with 1\.0 and later ones of 1"),
         ("BUILD", 48, "the device says of itself what cannot be: data_width must be one of"),
-        ("VNI_ENTRIES", 65, r"the device says of itself what cannot be: vnis must be an integer within 1 \.\. 64"),
+        ("VNI_ENTRIES", 65537, "the device says of itself what cannot be: vnis must be an integer within 1 .. 65536"),
         ("BUILD_HASH", 1, "another build than expected: BUILD_HASH reads 0x00000001, must be"),
     ],
 )
@@ -126,7 +126,7 @@ def test_refuses_settings(settings, complaint):
 def test_entries(rng, lag):
     fake = FakeDevice(PARAMETERS, lag=lag)
     device = Device(fake)
-    sizes = {Table.VNI: 3, Table.TUNNEL: 5, Table.FDB: 7, Table.FLOOD: 9}
+    sizes = {Table.VNI: 3, Table.TUNNEL: 5, Table.FDB: 16, Table.FLOOD: 9, Table.VLAN: 4096}
     for table, count in sizes.items():
         layout = entry_layout(table, PARAMETERS)
         for index in (0, count - 1):

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initialize, invariant, multiple, rule
 
-from vtep.lookup.hashing import TablePlan
+from vtep.hashing import TablePlan
 from vtep_host.placement import Placement, TableFullError, Write
 
 VALUE_WIDTH = 8

@@ -1,13 +1,16 @@
 """From a configuration to the words of the configuration port, read back through the gateware's layouts."""
 
+from collections.abc import Callable
+from dataclasses import replace
 from ipaddress import ip_address
+from itertools import count, islice
 from typing import Any
 
 import pytest
 
 from vtep.config import VtepParameters
 from vtep.control.counters import counter_map
-from vtep.control.tables import DfMode, EcnMode, Table, entry_layout, write_layout
+from vtep.control.tables import DfMode, EcnMode, Table, entry_layout, table_plan, write_layout
 from vtep_host.config import Config, ConfigError, FdbEntry, Limits, Tunnel, Vni, Vtep
 from vtep_host.tables import counter_names, encode, limits_of
 
@@ -87,6 +90,15 @@ def test_settings() -> None:
     }
 
 
+def located(table: Any, key: Callable[[dict[str, Any]], int], config: Config = CONFIG) -> list[dict[str, Any]]:
+    """Entries of a hashed table in the order of their keys, each at a location of its key."""
+    plan = table_plan(table, PARAMETERS)
+    found = [(at, fields) for kind, at, fields in decode(encode(config, PARAMETERS), PARAMETERS) if kind is table]
+    for at, fields in found:
+        assert at in plan.locations(key(fields))
+    return sorted((fields for _, fields in found), key=key)
+
+
 def test_settings_of_the_other_modes() -> None:
     vtep = Vtep(mac=MAC, ipv4=ip_address("10.0.0.1"), promiscuous=True)
     ((_, _, settings),) = decode(encode(Config(vtep=vtep), PARAMETERS), PARAMETERS)
@@ -125,7 +137,6 @@ def test_tunnels() -> None:
             "used": 1,
             "remote": 0x0A000009,
             "remote_is_ipv6": 0,
-            "remote_is_group": 0,
             "remote_mac": 0x020304050607,
             "vlan": 0,
             "ttl": 200,
@@ -141,7 +152,6 @@ def test_tunnels() -> None:
             "used": 1,
             "remote": 0xFD00_0000_0000_0000_0000_0000_0000_000B,
             "remote_is_ipv6": 1,
-            "remote_is_group": 0,
             "remote_mac": 0x020304050607,
             "vlan": 0xABC,
             "ttl": 0,
@@ -157,7 +167,6 @@ def test_tunnels() -> None:
             "used": 1,
             "remote": 0xEF000001,
             "remote_is_ipv6": 0,
-            "remote_is_group": 1,
             "remote_mac": 0x01005E000001,
             "vlan": 0,
             "ttl": 64,
@@ -173,15 +182,54 @@ def test_tunnels() -> None:
 
 
 def test_fdb() -> None:
-    assert entries(Table.FDB) == {
-        0: {"used": 1, "vni": 8, "mac": 0x020304050607, "tunnel": 2},
-        1: {"used": 1, "vni": 7, "mac": 0x020304050607, "tunnel": 1},
-    }
+    assert located(Table.FDB, lambda entry: entry["vni"] | entry["mac"] << 24) == [
+        {"used": 1, "vni": 7, "mac": 0x020304050607, "tunnel": 1},
+        {"used": 1, "vni": 8, "mac": 0x020304050607, "tunnel": 2},
+    ]
+
+
+def test_vnis_of_the_tags() -> None:
+    assert entries(Table.VLAN) == {0xEDC: {"vni": 0}, 1: {"vni": 2}}
+    assert located(Table.VNI_MAP, lambda entry: entry["vni"]) == [
+        {"used": 1, "vni": 7, "index": 1, "push": 0, "vlan": 0, "inner_vlan_discard": 0},
+        {"used": 1, "vni": 8, "index": 2, "push": 1, "vlan": 1, "inner_vlan_discard": 0},
+        {"used": 1, "vni": 0xABCDEF, "index": 0, "push": 1, "vlan": 0xEDC, "inner_vlan_discard": 1},
+    ]
+
+
+def test_remotes() -> None:
+    def key(entry: dict[str, Any]) -> int:
+        return entry["remote"] | entry["remote_is_ipv6"] << 128
+
+    expected = [
+        {"used": 1, "remote": 0x0A000009, "remote_is_ipv6": 0, "group": 0, "tunnel": 0},
+        {"used": 1, "remote": 0xEF000001, "remote_is_ipv6": 0, "group": 1, "tunnel": 2},
+        {"used": 1, "remote": 0xFD << 120 | 0xB, "remote_is_ipv6": 1, "group": 0, "tunnel": 1},
+    ]
+    assert located(Table.REMOTE, key) == expected
+    # Of two tunnels to one address the first is the one that its frames count for.
+    twice = replace(CONFIG, tunnels=(*CONFIG.tunnels, replace(CONFIG.tunnels[0], name="d")))
+    assert located(Table.REMOTE, key, twice) == expected
+
+
+def test_a_hashed_table_without_room_is_refused_with_its_fill() -> None:
+    """Nine entries that all want the same eight locations."""
+    parameters = VtepParameters(fdb_entries=16)
+    plan = table_plan(Table.FDB, parameters)
+    wanted = set(plan.locations(7))
+    assert len(wanted) == 8
+    macs = (mac for mac in count() if set(plan.locations(7 | mac << 24)) == wanted)
+    fdb = tuple(FdbEntry(vni=7, mac=mac.to_bytes(6, "big"), tunnel="a") for mac in islice(macs, 9))
+    words = encode(replace(CONFIG, fdb=fdb[:8]), parameters)
+    assert sum(table is Table.FDB for table, _, _ in decode(words, parameters)) == 8
+    problem = r"\[\[fdb\]\]: the table is full: 8 entries in 16 locations \(50\.00%\)"
+    with pytest.raises(ConfigError, match=problem):
+        encode(replace(CONFIG, fdb=fdb), parameters)
 
 
 def test_each_entry_is_written_once_and_the_settings_last() -> None:
     written = [(table, index) for table, index, _ in decode(encode(CONFIG, PARAMETERS), PARAMETERS)]
-    assert len(set(written)) == len(written) == 3 + 3 + 3 + 2 + 1
+    assert len(set(written)) == len(written) == 3 + 3 + 3 + 2 + 3 + 2 + 3 + 1
     assert written[-1] == (Table.SETTINGS, 0)
 
 
@@ -196,7 +244,15 @@ def test_tables_of_one_entry() -> None:
         fdb=(FdbEntry(vni=8, mac=MAC, tunnel="a"),),
     )
     decoded = decode(encode(config, parameters), parameters)
-    assert [table for table, _, _ in decoded] == [Table.TUNNEL, Table.FLOOD, Table.VNI, Table.FDB, Table.SETTINGS]
+    assert [table for table, _, _ in decoded] == [
+        Table.TUNNEL,
+        Table.REMOTE,
+        Table.FLOOD,
+        Table.VNI,
+        Table.VNI_MAP,
+        Table.FDB,
+        Table.SETTINGS,
+    ]
 
 
 @pytest.mark.parametrize("function", [encode, counter_names])

@@ -6,8 +6,8 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from helpers.packet_bench import simulate
+from vtep.hashing import TablePlan
 from vtep.lookup.hash_unit import bucket_numbers
-from vtep.lookup.hashing import TablePlan
 
 
 class HashUnit(wiring.Component):

@@ -99,12 +99,18 @@ GEOMETRIES = [
 ]
 
 
-@pytest.mark.parametrize(("key_width", "entries", "functions", "slots"), GEOMETRIES)
-def test_lookups_among_writes(rng, key_width, entries, functions, slots):
+@pytest.mark.parametrize(
+    ("key_width", "entries", "functions", "slots", "quick"),
+    [(*geometry, False) for geometry in GEOMETRIES]
+    + [(*geometry, True) for geometry in GEOMETRIES if geometry[1] <= 64],
+)
+def test_lookups_among_writes(rng, key_width, entries, functions, slots, quick):
     """A lookup in every clock, with any write, read or clearing of a location beside it."""
     # Without `init` the largest of them would take long to be ready.
-    dut = HashedMatch(key_width, VALUE_WIDTH, entries, functions, slots, init=[] if entries > 4096 else None)
+    init = [] if entries > 4096 else None
+    dut = HashedMatch(key_width, VALUE_WIDTH, entries, functions, slots, init=init, quick=quick)
     plan = dut.plan
+    assert dut.latency == (2 if quick else 6)
     table = Table(plan)
     checker = Checker(dut)
     reads = []
@@ -159,11 +165,19 @@ def test_lookups_among_writes(rng, key_width, entries, functions, slots):
 
 
 @pytest.mark.parametrize(
-    ("key_width", "entries", "functions", "slots"), [(72, 16, 2, 1), (24, 64, 4, 1), (129, 64, 2, 4), (72, 1024, 4, 1)]
+    ("key_width", "entries", "functions", "slots", "quick"),
+    [
+        (72, 16, 2, 1, False),
+        (24, 64, 4, 1, False),
+        (24, 64, 4, 1, True),
+        (129, 64, 2, 4, False),
+        (129, 64, 2, 4, True),
+        (72, 1024, 4, 1, False),
+    ],
 )
-def test_nothing_is_missed_while_entries_move(rng, key_width, entries, functions, slots):
+def test_nothing_is_missed_while_entries_move(rng, key_width, entries, functions, slots, quick):
     """A full table is changed in every clock by what the control plane orders; each lookup finds what it should."""
-    dut = HashedMatch(key_width, VALUE_WIDTH, entries, functions, slots)
+    dut = HashedMatch(key_width, VALUE_WIDTH, entries, functions, slots, quick=quick)
     placement = Placement(dut.plan, VALUE_WIDTH)
     initial = []
     for _ in range(entries // 2):
@@ -331,11 +345,11 @@ def test_clear_is_one_instant(rng):
 
 
 @pytest.mark.parametrize("init", [None, []])
-@pytest.mark.parametrize("functions", [4, 2])
-def test_resets_and_clears_among_writes(rng, init, functions):
+@pytest.mark.parametrize(("functions", "quick"), [(4, False), (2, False), (4, True)])
+def test_resets_and_clears_among_writes(rng, init, functions, quick):
     """Anything in any clock: a lookup, a write or a read, a reset, a clearing."""
     reset = Signal()
-    dut = HashedMatch(24, VALUE_WIDTH, 64, functions, 1, init=init)
+    dut = HashedMatch(24, VALUE_WIDTH, 64, functions, 1, init=init, quick=quick)
     plan = dut.plan
     buckets = 1 << plan.bucket_bits
     keys = [rng.getrandbits(24) for _ in range(6)]

@@ -73,7 +73,7 @@ def test_help_says_the_exit_codes() -> None:
         ([*CONFIG, *INPUTS, "--parameter", "tunnel=4"], "no parameter 'tunnel'; there are tenant_length"),
         ([*CONFIG, *INPUTS, "--parameter", "tunnels"], "--parameter 'tunnels': not NAME=VALUE"),
         ([*CONFIG, *INPUTS, "--parameter", "tunnels=many"], "'many' is neither a number nor"),
-        ([*CONFIG, *INPUTS, "--parameter", "tunnels=65"], "tunnels must be an integer within 1 .. 64, not 65"),
+        ([*CONFIG, *INPUTS, "--parameter", "tunnels=4097"], "tunnels must be an integer within 1 .. 4096, not 4097"),
         ([*CONFIG, *INPUTS, "--stall", "1"], "--stall"),
         ([*CONFIG, *INPUTS, "--clock-mhz", "0"], "--clock-mhz"),
         (INPUTS, "--config"),

@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from vtep.control.bank import CounterBank
-from vtep.lookup.exact import ExactMatch
+from vtep.lookup.hashed import HashedMatch
 from vtep.stream.arbiter import PacketArbiter
 from vtep.stream.axi import AxiStreamSource
 from vtep.stream.fifo import TokenQueue
@@ -113,7 +113,7 @@ def test_the_proof_can_fail(tmp_path) -> None:
 
 
 COMPONENTS = {
-    "exact": lambda: ExactMatch(20, 4, 5),
+    "hashed": lambda: HashedMatch(20, 4, 16),
     "bank": lambda: CounterBank(3, 14),
     "arbiter": lambda: PacketArbiter(32),
     "axi": lambda: AxiStreamSource(32, length=True),

@@ -1,9 +1,9 @@
 import pytest
 
-from helpers.octets import ethernet, ipv4, udp, vxlan
+from helpers.octets import entry_write, ethernet, ipv4, udp, vxlan
 from helpers.packet_bench import simulate
 from vtep.config import Mode, VtepParameters
-from vtep.control.tables import Table, entry_layout, write_layout
+from vtep.control.tables import Table, write_layout
 from vtep.vxlan.axi import VtepAxi
 
 INNER = ethernet(bytes(range(46)), 0x1234, destination=0x52540000000A, source=0x52540000000B)
@@ -16,7 +16,7 @@ def test_ports(data_width, tenant_length):
     parameters = VtepParameters(data_width=data_width, tenant_length=tenant_length)
     dut = VtepAxi(parameters)
     dut._MustUse__silence = True  # only asked for its ports
-    expected = {"s_axis_config_tdata": write_layout(parameters).size, "s_axis_counter_tdata": 11, "idle": 1}
+    expected = {"s_axis_config_tdata": write_layout(parameters).size, "s_axis_counter_tdata": 23, "idle": 1}
     expected |= {"m_axis_counter_tdata": 64}
     for port in ("s_axis_config", "s_axis_counter", "m_axis_counter"):
         expected |= {f"{port}_tvalid": 1, f"{port}_tready": 1}
@@ -37,11 +37,10 @@ def test_a_frame_from_underlay_to_tenant(mode):
     async def source(ctx):
         layout = write_layout(parameters)
         for table, values in (
-            (Table.VNI, {"used": 1, "vni": 100}),
+            (Table.VNI_MAP, {"used": 1, "vni": 100}),
             (Table.SETTINGS, {"mac": 0x020000000001, "ipv4": 0x0A000001, "udp_port": 4789}),
         ):
-            entry = entry_layout(table, parameters).const(values).as_value().value
-            word = layout.const({"table": table, "index": 0, "entry": entry}).as_value().value
+            word = layout.const(entry_write(parameters, table, 0, values)).as_value().value
             ctx.set(dut.s_axis_config_tdata, word)
             ctx.set(dut.s_axis_config_tvalid, 1)
             await ctx.tick().until(dut.s_axis_config_tready)

@@ -77,10 +77,11 @@ async def configure(ctx, dut, parameters):
             "udp6_zero_checksum": 1,
         },
     )
-    await write_entry(ctx, dut.config, parameters, Table.VNI, 1, {"used": 1, "vni": 100})
-    vni = {"used": 1, "vni": 200, "vlan": 20, "inner_vlan_discard": 1}
-    await write_entry(ctx, dut.config, parameters, Table.VNI, 2, vni)
-    await write_entry(ctx, dut.config, parameters, Table.TUNNEL, 3, {"used": 1, "remote": 0x0A000002})
+    await ctx.tick().until(dut.ready)
+    await write_entry(ctx, dut.config, parameters, Table.VNI_MAP, 1, {"used": 1, "vni": 100, "index": 1})
+    vni = {"used": 1, "vni": 200, "index": 2, "push": 1, "vlan": 20, "inner_vlan_discard": 1}
+    await write_entry(ctx, dut.config, parameters, Table.VNI_MAP, 2, vni)
+    await write_entry(ctx, dut.config, parameters, Table.REMOTE, 3, {"used": 1, "remote": 0x0A000002, "tunnel": 3})
     await ctx.tick().repeat(3)
 
 
@@ -215,7 +216,8 @@ def test_reset_forgets_frames_and_tables(rng):
         ctx.set(reset, 0)
         events.reasons.clear()
         assert ctx.get(dut.idle)
-        await ctx.tick()
+        assert not ctx.get(dut.ready)
+        await ctx.tick().until(dut.ready)
         await send_packets(ctx, dut.i, [outer(INNER)], rng=rng)
         while not events.reasons:
             assert not ctx.get(dut.tenant.valid)

@@ -63,8 +63,11 @@ async def configure(ctx, dut, parameters):
     async def write(table, index, values):
         await write_entry(ctx, dut.config, parameters, table, index, values)
 
+    await ctx.tick().until(dut.ready)
     await write(Table.VNI, 0, {"used": 1, "vni": 100, "flood_used": 1, "flood": 2, "inner_vlan_discard": 1})
     await write(Table.VNI, 1, {"used": 1, "vni": 200, "vlan": 20})
+    await write(Table.VLAN, 20, {"vni": 1})
+    await write(Table.VLAN, 21, {"vni": 1})  # of no account: the VNI says 20
     for number in (1, 2, 3):
         tunnel = {"used": 1, "remote": 0x0A000010 + number, "remote_mac": 0x020000000100 + number, "udp_port": 4789}
         tunnel |= {"ttl": 64, "df": DfMode.SET}
@@ -79,7 +82,7 @@ async def configure(ctx, dut, parameters):
             }
         await write(Table.TUNNEL, number, tunnel)
     await write(Table.FDB, 0, {"used": 1, "vni": 100, "mac": KNOWN, "tunnel": 1})
-    await write(Table.FDB, 5, {"used": 1, "vni": 200, "mac": KNOWN, "tunnel": 3})
+    await write(Table.FDB, 1, {"used": 1, "vni": 200, "mac": KNOWN, "tunnel": 3})
     for index, number in ((2, 1), (3, 2), (4, 3)):
         await write(Table.FLOOD, index, {"tunnel": number, "last": int(number == 3)})
     await ctx.tick().repeat(3)
@@ -223,7 +226,8 @@ def test_reset_forgets_frames_and_tables(rng):
         ctx.set(reset, 0)
         events.reasons.clear()
         assert ctx.get(dut.idle)
-        await ctx.tick()
+        assert not ctx.get(dut.ready)
+        await ctx.tick().until(dut.ready)
         await send_packets(ctx, dut.i, [tcp(KNOWN)], rng=rng)
         while not events.reasons:
             assert not ctx.get(dut.o.valid)

@@ -2,11 +2,11 @@
 
 import pytest
 
-from helpers.octets import ethernet, ipv4, udp, vxlan
+from helpers.octets import entry_write, ethernet, ipv4, udp, vxlan
 from helpers.packet_bench import receive_packets, send_packets, simulate
 from vtep.config import VtepParameters
 from vtep.control.counters import counter_map
-from vtep.control.tables import Table, entry_layout
+from vtep.control.tables import Table
 from vtep.vxlan.pipeline import VtepPipeline
 
 INNER = ethernet(bytes(46), 0x1234, destination=0x52540000000A, source=0x52540000000B)
@@ -14,6 +14,8 @@ OUTER = ethernet(ipv4(udp(vxlan(INNER, 100))), 0x0800)
 HOST = ethernet(bytes(46), 0x0806)
 ENTRIES = [
     (Table.VNI, 0, {"used": 1, "vni": 100}),
+    (Table.VNI_MAP, 0, {"used": 1, "vni": 100}),
+    (Table.REMOTE, 0, {"used": 1, "remote": 0x0A000002, "tunnel": 1}),
     (Table.TUNNEL, 1, {"used": 1, "remote": 0x0A000002, "remote_mac": 0x020000000002, "ttl": 64, "udp_port": 4789}),
     (Table.FDB, 0, {"used": 1, "vni": 100, "mac": 0x52540000000A, "tunnel": 1}),
     (
@@ -38,11 +40,9 @@ def test_one_frame_each_way(rng, data_width):
 
     async def configure(ctx):
         for table, index, values in ENTRIES:
-            entry = entry_layout(table, parameters).const(values).as_value().value
-            ctx.set(dut.config.payload, {"table": table, "index": index, "entry": entry})
+            ctx.set(dut.config.payload, entry_write(parameters, table, index, values))
             ctx.set(dut.config.valid, 1)
-            assert ctx.get(dut.config.ready)
-            await ctx.tick()
+            await ctx.tick().until(dut.config.ready)
         ctx.set(dut.config.valid, 0)
         await ctx.tick().repeat(2)
         assert ctx.get(dut.idle)

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from functools import cache, cached_property
 from hashlib import shake_128
 
-from ..config import check_range
+from .config import check_range
 
 __all__ = ["CHUNK_BITS", "Place", "TablePlan"]
 
@@ -99,6 +99,8 @@ class TablePlan:
     ValueError
         A parameter is out of its range; the message gives the range.
     """
+
+    MIN_ENTRIES = MIN_ENTRIES
 
     def __init__(self, key_width: int, entries: int, functions: int | None = None, slots: int | None = None) -> None:
         self.entries = check_range("entries", entries, MIN_ENTRIES, MAX_ENTRIES)

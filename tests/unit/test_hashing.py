@@ -9,7 +9,7 @@ from math import sqrt
 
 import pytest
 
-from vtep.lookup.hashing import _PRIMITIVE, TablePlan
+from vtep.hashing import _PRIMITIVE, TablePlan
 
 PLANS = [
     (2, 16, None, None),
@@ -130,7 +130,7 @@ def test_functions_differ(rng):
 
 
 def test_imports_no_gateware():
-    code = "import sys, vtep.lookup.hashing; sys.exit('amaranth' in sys.modules)"
+    code = "import sys, vtep.hashing; sys.exit('amaranth' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 

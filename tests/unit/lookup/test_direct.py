@@ -1,0 +1,68 @@
+"""The direct table against a list, in RAM whose collisions give rubbish."""
+
+import pytest
+from amaranth.hdl import ResetInserter, Signal
+
+from helpers.collisions import with_bad_collisions
+from helpers.packet_bench import assert_refused, simulate
+from vtep.lookup.direct import DirectTable
+
+
+@pytest.mark.parametrize("entries", [1, 2, 5, 64, 65, 300])
+@pytest.mark.parametrize("clears", [False, True])
+def test_lookups_among_writes_and_resets(rng, entries, clears):
+    """Anything in any clock; a write is seen by the lookup that comes with it."""
+    reset = Signal()
+    dut = DirectTable(24, entries, clears=clears)
+    latency = dut.latency
+    lookups, reads = [], []
+    collisions = resets = 0
+
+    async def bench(ctx):
+        nonlocal collisions, resets
+        table = [0] * entries
+        busy = entries if clears else 0
+        for clock in range(3000 + 3 * entries):
+            assert ctx.get(dut.ready) == (not busy)
+            writing, reading = rng.random() < 0.5, rng.random() < 0.5
+            resetting = rng.random() < 0.3 / entries
+            index, lookup, value = rng.randrange(entries), rng.randrange(entries), rng.getrandbits(24)
+            index = lookup if rng.random() < 0.3 else index
+            ctx.set(dut.write_enable, writing)
+            ctx.set(dut.read_enable, reading)
+            ctx.set(dut.index, index)
+            ctx.set(dut.write_data, value)
+            ctx.set(dut.lookup_index, lookup)
+            ctx.set(reset, resetting)
+            collisions += writing and index == lookup
+            resets += resetting
+
+            reads.append(table[index] if reading and not writing and not busy else None)
+            if writing and not busy:
+                table[index] = value
+            lookups.append(None if busy else table[lookup])
+            if clock >= latency:
+                if lookups[clock - latency] is not None:
+                    assert ctx.get(dut.value) == lookups[clock - latency]
+                read = reads[clock - latency]
+                assert ctx.get(dut.read_valid) == (read is not None)
+                if read is not None:
+                    assert ctx.get(dut.read_data) == read
+            if resetting:
+                lookups[-latency:] = [None] * len(lookups[-latency:])
+                reads[-latency:] = [None] * len(reads[-latency:])
+            if clears and resetting:
+                table = [0] * entries
+                busy = entries
+            else:
+                busy = max(busy - 1, 0)
+            await ctx.tick()
+
+    simulate(with_bad_collisions(ResetInserter(reset)(dut)), bench)
+    assert collisions > 300
+    assert resets
+    assert any(reads)
+
+
+def test_bad_parameters():
+    assert_refused(r"entries must be .* 1 \.\. 1048576, not 0", DirectTable, 8, 0)

@@ -37,7 +37,7 @@ class PacketQueue(wiring.Component):
 
     Notes
     -----
-    Throughput: a beat a clock. Latency: 5 clocks from a packet's last beat in to its first beat out. Up to 16 packets
+    Throughput: a beat a clock. Latency: 6 clocks from a packet's last beat in to its first beat out. Up to 16 packets
     wait. Reset forgets everything inside.
     """
 

@@ -157,6 +157,7 @@ class Reframer(wiring.Component):
         consumed = Signal()  # the frame's last beat has been taken
         at_last = Signal()  # job.beats is 0
         leading = Signal()  # job.lead is not 0
+        forming = Signal()  # a job that is not dropped forms beats: active, no longer in `preload`, not yet in `drain`
         drain = Signal()  # the outgoing frame is complete, the stored one is not yet at its end
 
         pending = Signal()  # the last beat stands in the output register and waits for its verdict
@@ -181,7 +182,7 @@ class Reframer(wiring.Component):
         following = self.jobs.payload
         early = Signal()
         m.d.comb += [
-            able.eq(active & ~job.drop & ~preload & ~drain & (~need | self.beats.valid)),
+            able.eq(forming & (~need | self.beats.valid)),
             emit.eq(able & advance),
             drop.eq(active & job.drop & known),
             early.eq(
@@ -203,7 +204,7 @@ class Reframer(wiring.Component):
         both = Signal()
         drained = Signal()
         m.d.comb += [
-            both.eq(able & final_step & known & (consumed | (need & beat.last))),
+            both.eq(forming & known & (consumed | (self.beats.valid & beat.last & ~leading & (job.whole | at_last)))),
             drained.eq(drain & (consumed | (self.beats.valid & beat.last)) & (~pending | known)),
             last.eq(emit & final_step),
             settle.eq((last | pending) & known),
@@ -218,6 +219,8 @@ class Reframer(wiring.Component):
 
         with m.If(take):
             m.d.sync += [previous.eq(beat.data), preload.eq(0), consumed.eq(beat.last)]
+        with m.If(take & preload):
+            m.d.sync += forming.eq(1)
         with m.If(emit):
             with m.If(leading):
                 m.d.sync += [job.lead.eq(job.lead - 1), leading.eq(job.lead != 1)]
@@ -228,10 +231,11 @@ class Reframer(wiring.Component):
                 job.mask.eq(job.mask >> lanes),
             ]
         with m.If(last):
-            m.d.sync += drain.eq(1)
+            m.d.sync += [drain.eq(1), forming.eq(0)]
         with m.If(self.jobs.ready):
             m.d.sync += [
                 active.eq(self.jobs.valid),
+                forming.eq(self.jobs.valid & ~following.drop & ~(following.preload & ~early)),
                 job.eq(following),
                 preload.eq(following.preload & ~early),
                 leading.eq(following.lead != 0),

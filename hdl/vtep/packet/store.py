@@ -13,6 +13,9 @@ __all__ = ["FrameStore", "command_layout", "raw_layout"]
 ROOM_MARGIN = 4
 """Beats kept free when ``room`` falls: it is a register behind a count that is one, and a full ring looks empty."""
 
+OUTPUT = 8
+"""Beats in the queue behind the memory: more than clocks pass between a read and the place it gives back."""
+
 
 def check_depth(depth: int) -> int:
     """Return ``depth`` if a store can have it, else raise ValueError with the allowed range."""
@@ -75,7 +78,7 @@ class FrameStore(wiring.Component):
     skip_range : int
         Commands skip 0 .. ``skip_range - 1`` beats.
     fast : bool
-        One clock from command to beat, from distributed RAM; otherwise three, for block RAM with output registers and a
+        One clock from command to beat, from distributed RAM; otherwise four, for block RAM with output registers and a
         registered handshake. One beat a clock in any case, also from frame to frame.
 
     Attributes
@@ -233,21 +236,23 @@ class FrameStore(wiring.Component):
             with m.If(go):
                 m.d.sync += fetched.eq(step)
         else:
-            # Two registers follow the memory without back-pressure; `waiting` keeps room for both in the queue behind.
-            m.submodules.output = output = TokenQueue(self._layout, 4, register_output=True)
-            landed = Signal()
-            landing = Signal(self._layout, reset_less=True)
-            waiting = Signal(range(5))
+            # Registers follow the memory without back-pressure, one to be near it and one to be near the queue behind,
+            # in which `waiting` keeps room for what is in them.
+            m.submodules.output = output = TokenQueue(self._layout, OUTPUT, register_output=True)
+            landed = Signal(2)
+            near, landing = Signal(self._layout, reset_less=True), Signal(self._layout, reset_less=True)
+            waiting = Signal(range(OUTPUT + 1))
             m.d.comb += [
-                go.eq(waiting != 4),
+                go.eq(waiting != OUTPUT),
                 read.en.eq(1),
-                output.i.valid.eq(landed),
+                output.i.valid.eq(landed[1]),
                 output.i.payload.eq(landing),
             ]
             m.d.sync += [
                 fetched.eq(step),
-                landed.eq(fetched),
-                landing.eq(read.data),
+                landed.eq(Cat(fetched, landed[0])),
+                near.eq(read.data),
+                landing.eq(near),
                 waiting.eq(waiting + step - (output.o.valid & output.o.ready)),
             ]
             wiring.connect(m, output.o, wiring.flipped(self.beats))

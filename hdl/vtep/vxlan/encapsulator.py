@@ -162,8 +162,10 @@ class Encapsulator(wiring.Component):
         reason, dropped = self._reason(m, final, head, end, runt, vni, tunnel, mismatch)
 
         heads = self._head_layout()
-        m.submodules.heads = head_queue = TokenQueue(heads, FRAMES, margin=final + 4)
-        m.submodules.tails = tail_queue = TokenQueue(self._tail_layout(), FRAMES, margin=final + 4)
+        m.submodules.heads = head_queue = TokenQueue(heads, FRAMES, margin=final + 4, register_output=True)
+        m.submodules.tails = tail_queue = TokenQueue(
+            self._tail_layout(), FRAMES, margin=final + 4, register_output=True
+        )
         token = data.View(heads, head_queue.i.payload)
         found = data.View(self._vni_layout(), pipe.at(vni, final))
         target = data.View(self._tunnel_layout(), pipe.at(tunnel, final))
@@ -364,7 +366,7 @@ class Encapsulator(wiring.Component):
         # What is chosen by it, a clock later.
         stage += 1
         first_two = ip(0, 2)
-        inner = Signal(self._inner_layout())
+        inner = Signal(self._inner_layout(), reset_less=True)
         m.d.sync += [
             inner.tos.eq(Mux(ipv4, first_two[:8], Mux(ipv6, first_two[4:12], 0))),
             inner.ttl.eq(Mux(ipv4, ip(IPV4.offset("ttl"), 1), Mux(ipv6, ip(IPV6.offset("hop_limit"), 1), DEFAULT_TTL))),
@@ -380,7 +382,7 @@ class Encapsulator(wiring.Component):
         flow4 = Cat(ports, destination4, source4)
         flow6 = Cat(ports, destination6, source6)
         flow2 = Cat(ethertype, macs)
-        hashed = Signal(size)
+        hashed = Signal(size, reset_less=True)
         m.d.sync += hashed.eq(
             Mux(
                 ipv4,

@@ -12,7 +12,7 @@ from typing import Any
 from ..config import LENGTH_BITS, Mode, VtepParameters
 from .counters import COUNTER_ADDRESS_BITS
 from .register_map import WORD_BITS, Access, Choice, Field, Register, RegisterMap
-from .tables import Table, entry_layout, settings_layout, table_capacity
+from .tables import Table, entry_layout, settings_layout, table_capacity, table_entries
 
 __all__ = [
     "MAGIC",
@@ -249,7 +249,11 @@ def _capacities(parameters: VtepParameters) -> tuple[Register, ...]:
             description=f"Size of the table of {text}.",
             fields=(
                 _constant(
-                    "entries", 0, 32, table_capacity(table, parameters), "Number of entries; indices are below it."
+                    "entries",
+                    0,
+                    32,
+                    table_entries(table, parameters),
+                    "Number of entries that it is built for. Indices are below it, in the FDB below its locations.",
                 ),
             ),
         )

@@ -32,6 +32,7 @@ __all__ = [
     "remote_layout",
     "settings_layout",
     "table_capacity",
+    "table_entries",
     "table_plan",
     "tunnel_layout",
     "vlan_layout",
@@ -43,6 +44,10 @@ __all__ = [
 
 VIDS = 4096
 """Values of a VLAN identifier."""
+
+ROOMY_ENTRIES = 1024
+"""Largest FDB with twice as many locations as entries, so that all find room: where a table is small, the last
+few locations are a large share, and its RAMs are deep enough in any case."""
 
 FEW_FUNCTIONS = 4
 """Hash functions of the tables with twice as many locations as entries: half full, four always do."""
@@ -228,7 +233,8 @@ def table_plan(table: Table, parameters: VtepParameters) -> TablePlan | None:
     width = key_width(table, parameters)
     match table:
         case Table.FDB:
-            return TablePlan(width, max(least, parameters.fdb_entries))
+            entries = parameters.fdb_entries
+            return TablePlan(width, max(least, 2 * entries if entries <= ROOMY_ENTRIES else entries))
         case Table.VNI_MAP:
             return TablePlan(width, max(least, 2 * parameters.vnis), FEW_FUNCTIONS, 1)
         case Table.REMOTE:
@@ -248,6 +254,11 @@ def table_capacity(table: Table, parameters: VtepParameters) -> int:
         Table.FLOOD: parameters.flood_entries,
         Table.VLAN: VIDS,
     }[table]
+
+
+def table_entries(table: Table, parameters: VtepParameters) -> int:
+    """How many entries ``table`` is built for; in a hashed one there are at least so many locations."""
+    return parameters.fdb_entries if table is Table.FDB else table_capacity(table, parameters)
 
 
 def write_layout(parameters: VtepParameters) -> data.StructLayout:

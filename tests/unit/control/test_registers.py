@@ -52,7 +52,7 @@ def test_identification():
         assert found["FRAME_LENGTH"] == {"max_frame_length": parameters.max_frame_length}
         assert found["VNI_ENTRIES"] == {"entries": parameters.vnis}
         assert found["TUNNEL_ENTRIES"] == {"entries": parameters.tunnels}
-        assert found["FDB_ENTRIES"] == {"entries": table_capacity(Table.FDB, parameters)}
+        assert found["FDB_ENTRIES"] == {"entries": parameters.fdb_entries}
         assert found["FLOOD_ENTRIES"] == {"entries": parameters.flood_entries}
     assert MAGIC.to_bytes(4) == b"VTEP"
 

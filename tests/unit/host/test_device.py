@@ -18,7 +18,7 @@ from vtep_host import device as driver
 from vtep_host.device import Device, DeviceTimeoutError, WrongDeviceError
 from vtep_host.transport import AccessRefusedError
 
-PARAMETERS = VtepParameters(vnis=3, tunnels=5, fdb_entries=16, flood_entries=9)
+PARAMETERS = VtepParameters(vnis=3, tunnels=5, fdb_entries=7, flood_entries=9)
 OTHER = VtepParameters(
     data_width=512,
     encap_mode=Mode.CUT_THROUGH,

@@ -157,6 +157,7 @@ class Reframer(wiring.Component):
         consumed = Signal()  # the frame's last beat has been taken
         at_last = Signal()  # job.beats is 0
         leading = Signal()  # job.lead is not 0
+        finishing = Signal()  # neither `leading` nor short of the last beat: `at_last`, or the stored frame tells
         forming = Signal()  # a job that is not dropped forms beats: active, no longer in `preload`, not yet in `drain`
         drain = Signal()  # the outgoing frame is complete, the stored one is not yet at its end
 
@@ -204,7 +205,7 @@ class Reframer(wiring.Component):
         both = Signal()
         drained = Signal()
         m.d.comb += [
-            both.eq(forming & known & (consumed | (self.beats.valid & beat.last & ~leading & (job.whole | at_last)))),
+            both.eq(forming & known & (consumed | (self.beats.valid & beat.last & finishing))),
             drained.eq(drain & (consumed | (self.beats.valid & beat.last)) & (~pending | known)),
             last.eq(emit & final_step),
             settle.eq((last | pending) & known),
@@ -221,14 +222,17 @@ class Reframer(wiring.Component):
             m.d.sync += [previous.eq(beat.data), preload.eq(0), consumed.eq(beat.last)]
         with m.If(take & preload):
             m.d.sync += forming.eq(1)
+        led = job.lead != 1  # `leading` after this beat
         with m.If(emit):
             with m.If(leading):
-                m.d.sync += [job.lead.eq(job.lead - 1), leading.eq(job.lead != 1)]
+                m.d.sync += [job.lead.eq(job.lead - 1), leading.eq(led)]
             m.d.sync += [
                 job.beats.eq(job.beats - 1),
                 at_last.eq(job.beats == 1),
-                job.prefix.eq(job.prefix >> 8 * lanes),
-                job.mask.eq(job.mask >> lanes),
+                finishing.eq(~(leading & led) & (job.whole | (job.beats == 1))),
+                # Zeros are shifted in; a register that need not be cleared is nearer. The prefix may keep its end.
+                job.prefix.eq(Cat(job.prefix[8 * lanes :], job.prefix[-8 * lanes :])),
+                job.mask.eq(Cat(job.mask[lanes:], job.drop.replicate(min(lanes, self._prefix_bytes)))),
             ]
         with m.If(last):
             m.d.sync += [drain.eq(1), forming.eq(0)]
@@ -240,6 +244,7 @@ class Reframer(wiring.Component):
                 preload.eq(following.preload & ~early),
                 leading.eq(following.lead != 0),
                 at_last.eq(following.beats == 0),
+                finishing.eq((following.lead == 0) & (following.whole | (following.beats == 0))),
                 consumed.eq(early & beat.last),
                 drain.eq(0),
             ]

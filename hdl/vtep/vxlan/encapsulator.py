@@ -162,10 +162,8 @@ class Encapsulator(wiring.Component):
         reason, dropped = self._reason(m, final, head, end, runt, vni, tunnel, mismatch)
 
         heads = self._head_layout()
-        m.submodules.heads = head_queue = TokenQueue(heads, FRAMES, margin=final + 4, register_output=True)
-        m.submodules.tails = tail_queue = TokenQueue(
-            self._tail_layout(), FRAMES, margin=final + 4, register_output=True
-        )
+        m.submodules.heads = head_queue = TokenQueue(heads, FRAMES, margin=final + 4)
+        m.submodules.tails = tail_queue = TokenQueue(self._tail_layout(), FRAMES, margin=final + 4)
         token = data.View(heads, head_queue.i.payload)
         found = data.View(self._vni_layout(), pipe.at(vni, final))
         target = data.View(self._tunnel_layout(), pipe.at(tunnel, final))
@@ -587,12 +585,22 @@ class Encapsulator(wiring.Component):
         ]
         self._answers.append((reads, accessed.as_value()))
         # The oldest frame stands in registers, its next tunnel of the flood list beside it.
+        # What takes it from the queues is decided near them.
+        both = data.StructLayout({"head": heads.o.payload.shape(), "tail": tails.o.payload.shape()})
+        m.submodules.oldest = oldest = SkidBuffer(both)
+        m.d.comb += [
+            oldest.i.valid.eq(heads.o.valid & (1 if self._cut_through else tails.o.valid)),
+            oldest.i.payload.head.eq(heads.o.payload),
+            oldest.i.payload.tail.eq(tails.o.payload),
+            heads.o.ready.eq(oldest.i.valid & oldest.i.ready),
+        ]
+        following = oldest.o.payload
         token = Signal(heads.o.payload.shape(), reset_less=True)
         tail = Signal(tails.o.payload.shape(), reset_less=True)
         target = Signal(flood_layout(parameters), reset_less=True)
         position = Signal(read.addr.shape(), reset_less=True)
         occupied = Signal()
-        self._replicating = occupied
+        self._replicating = occupied | oldest.o.valid
         ready = Signal()
         forget = Signal()
         last = Signal()
@@ -601,14 +609,14 @@ class Encapsulator(wiring.Component):
             ready.eq(occupied & launch),
             forget.eq(token.forget | (0 if self._cut_through else tail.bad)),
             last.eq(forget | token.unicast | target.last),
-            load.eq(heads.o.valid & (1 if self._cut_through else tails.o.valid) & (~occupied | (ready & last))),
-            heads.o.ready.eq(load),
-            read.addr.eq(Mux(occupied & ~last, position, heads.o.payload.flood)),
+            load.eq(oldest.o.valid & oldest.o.ready),
+            oldest.o.ready.eq(~occupied | (ready & last)),
+            read.addr.eq(Mux(occupied & ~last, position, following.head.flood)),
         ]
         if not self._cut_through:
-            m.d.comb += tails.o.ready.eq(load)
+            m.d.comb += tails.o.ready.eq(heads.o.ready)
         with m.If(load):
-            m.d.sync += [token.eq(heads.o.payload), tail.eq(tails.o.payload), occupied.eq(1)]
+            m.d.sync += [token.eq(following.head), tail.eq(following.tail), occupied.eq(1)]
         with m.Elif(ready & last):
             m.d.sync += occupied.eq(0)
         with m.If(load | ready):

@@ -52,7 +52,11 @@ FRAMES = 64
 """Frames that may wait inside, a power of two; the pipeline in front of the queues counts as well."""
 
 JOBS = 16
-"""Copies that may wait for their beats; those in the header pipeline count as well."""
+"""Copies that may wait for their beats; those in the header pipeline count as well. Twice as many where a copy of a
+minimum frame is two beats, so that more of them are on their way."""
+
+SHORT_COPY_LANES = 64
+"""Byte lanes from which on a copy may be that short."""
 
 DEFAULT_TTL = 64
 """What inherits where the inner frame is not IP (SPEC.md section 3)."""
@@ -503,6 +507,7 @@ class Encapsulator(wiring.Component):
             outer.tunnel.eq(tunnels.value),
         ]
         margin = outer.latency + 3
+        waiting = JOBS if parameters.lanes < SHORT_COPY_LANES else 2 * JOBS
         m.submodules.reframer = reframer = Reframer(
             parameters.data_width,
             shifts=self._shifts(),
@@ -510,7 +515,7 @@ class Encapsulator(wiring.Component):
             user=self._user,
             tail=self._cut_through,
         )
-        m.submodules.jobs = jobs = TokenQueue(reframer.jobs.payload.shape(), JOBS, margin=margin)
+        m.submodules.jobs = jobs = TokenQueue(reframer.jobs.payload.shape(), waiting, margin=margin)
         m.submodules.store = store = FrameStore(
             parameters.data_width,
             depth=parameters.queue_beats("encap_queue_bytes"),
@@ -519,7 +524,7 @@ class Encapsulator(wiring.Component):
             max_beats=-(-(parameters.max_frame_length + 1) // parameters.lanes),
         )
         m.submodules.commands = commands = TokenQueue(
-            store.commands.payload.shape(), JOBS, margin=margin, register_output=True
+            store.commands.payload.shape(), waiting, margin=margin, register_output=True
         )
         launch = Signal()
         m.d.sync += launch.eq(jobs.room & commands.room)

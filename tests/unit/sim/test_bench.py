@@ -65,6 +65,15 @@ def test_bubbles_are_seen() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("mode", list(Mode), ids=lambda mode: mode.value)
+def test_short_frames_at_full_width_leave_no_bubble(mode: Mode) -> None:
+    """The hardest case: two beats a frame, so a decision is due every other clock."""
+    with Simulator(make_parameters(512, mode, mode)) as simulator:
+        rates = list(measure_bubbles(simulator, "ipv4", (60, 64, 65, 128, MIX), seed=1, done=lambda: None))
+    assert [rate for rate in rates if rate.ratio != 1] == []
+
+
+@pytest.mark.slow
 def test_latency_grows_with_the_frame_in_store_and_forward() -> None:
     with Simulator(PARAMETERS) as simulator:
         found = measure_latency(simulator, "ipv4", (64, 512))

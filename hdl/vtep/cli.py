@@ -40,7 +40,7 @@ PARAMETER_HELP = {
     "vnis": "How many VNIs fit, 1 to 65536.",
     "tunnels": "How many tunnels (remote endpoints) fit, 1 to 4096.",
     "fdb_entries": "How many MAC addresses with a tunnel of their own fit, 1 to 1048576.",
-    "flood_entries": "Sum of the lengths of all flood lists, 1 to 256.",
+    "flood_entries": "Sum of the lengths of all flood lists, 1 to 4096.",
     "ipv6": "Build the IPv6 underlay. Without it, IPv6 packets of the underlay go to the host port.",
     "udp_checksum": "Build the units that compute and verify the outer UDP checksum.",
     "max_frame_length": "Longest frame in bytes without FCS, 128 to 16383.",

@@ -60,7 +60,7 @@ class VtepParameters:
         Depth of the store-and-forward queue behind the host input; ``None`` as above.
     vnis, tunnels, fdb_entries, flood_entries : int
         Table sizes: 1 .. 65,536 VNIs, 1 .. 4,096 tunnels, 1 .. 2^20 entries of the forwarding database, 1 .. 4,096
-        elements of flood lists (the sum of the lengths of all different ones).
+        elements of flood lists (the sum of their lengths).
     ipv6 : bool
         Build the IPv6 underlay. Without it, IPv6 underlay frames go to the host port.
     udp_checksum : bool

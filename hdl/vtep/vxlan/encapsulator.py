@@ -234,7 +234,8 @@ class Encapsulator(wiring.Component):
         m.d.comb += vlans.lookup_index.eq(fields.tci.value[:12])
         m.d.comb += vnis.lookup_index.eq(vlans.value.vni)
         by_vid = vnis.value
-        index = pipe.at(Staged(vlans.value.vni, fields.tci.stage + vlans.latency), fields.tci.stage + 4)
+        stage = fields.tci.stage + vlans.latency + vnis.latency
+        index = pipe.at(Staged(vlans.value.vni, stage - vnis.latency), stage)
 
         # The VNI of untagged frames needs no search.
         untagged = Signal(written.shape())
@@ -246,7 +247,6 @@ class Encapsulator(wiring.Component):
         with m.Elif(writes & (number == untagged_index)):
             m.d.sync += untagged.used.eq(0)
 
-        stage = fields.tci.stage + vlans.latency + vnis.latency
         length = pipe.at(end.length, stage)
         vid = pipe.at(fields.tci, stage)[:12]
         tagged = pipe.register_wire(

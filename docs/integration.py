@@ -4,10 +4,12 @@ The prose is written by hand; a block behind a mark is not:
 
 ``<!-- ports -->``
     the ports of the Verilog module, from `VtepAxi`.
-``<!-- beat -->``, ``<!-- entry: TABLE -->``
-    bit positions, from `write_layout` and `entry_layout`.
+``<!-- access -->``
+    the registers that reach the tables and the counters, from `vtep_registers`.
+``<!-- entry: TABLE -->``
+    bit positions, from `entry_layout`.
 ``<!-- example -->``
-    Verilog that writes one FDB entry.
+    the accesses that write one FDB entry.
 ``<!-- counters -->``
     addresses of the counters, from `counter_map`.
 
@@ -27,7 +29,8 @@ from amaranth.lib import data
 
 from vtep.config import VtepParameters
 from vtep.control.counters import DECAP_REASONS, ENCAP_REASONS, PORTS, counter_map
-from vtep.control.tables import DfMode, EcnMode, Table, entry_key, entry_layout, table_plan, write_layout
+from vtep.control.registers import vtep_registers
+from vtep.control.tables import DfMode, EcnMode, Table, entry_key, entry_layout, table_plan
 from vtep.vxlan.axi import VtepAxi
 
 DOCUMENT = Path(__file__).resolve().with_name("integration.md")
@@ -39,9 +42,7 @@ BUSES = {
     "m_axis_underlay": "VXLAN frames to the outer network, and the frames of `s_axis_host`",
     "s_axis_host": "frames that leave on the underlay unchanged",
     "m_axis_host": "frames from the underlay that are for this endpoint but are not VXLAN",
-    "s_axis_config": "configuration, one write a beat",
-    "s_axis_counter": "addresses of counters to read",
-    "m_axis_counter": "their values, in the same order",
+    "s_axil": "AXI4-Lite with the registers: settings, tables, counters",
 }
 OTHERS = {"idle": "high while no frame is inside"}
 
@@ -52,25 +53,6 @@ def _values(kind: type[Enum]) -> str:
 
 USED = "the entry is valid; 0 empties it"
 MEANINGS = {
-    None: {
-        "table": _values(Table),
-        "index": "which entry of the table; 0 for the settings; in fdb, vni map and remote the location",
-        "entry": "the entry, in the low bits; the bits above it are ignored",
-    },
-    Table.SETTINGS: {
-        "mac": "own MAC address",
-        "ipv4": "own IPv4 address",
-        "ipv6": "own IPv6 address",
-        "ipv6_used": "there is one",
-        "udp_port": "UDP port on which VXLAN is received",
-        "underlay_mtu": "largest outer IP packet, in bytes",
-        "source_port_base": "first UDP source port",
-        "source_port_bits": "how many low bits of the flow hash are added to it, 0 to 16",
-        "reserved_strict": "drop packets with a reserved bit set",
-        "udp_checksum_verify": "drop packets with a wrong non-zero UDP checksum",
-        "udp6_zero_checksum": "accept a zero UDP checksum over IPv6",
-        "promiscuous": "decapsulate whatever the outer addresses",
-    },
     Table.VNI: {
         "used": USED,
         "vni": "the VNI",
@@ -123,7 +105,10 @@ MEANINGS = {
         "last": "the list ends here; else it goes on with the next entry",
     },
 }
-"""What each field means; those of a beat itself under None."""
+"""What each field means."""
+
+ACCESS = ("TABLE_SELECT", "TABLE_INDEX", "TABLE_COMMAND", "TABLE_STATUS", "TABLE_DATA")
+ACCESS += ("COUNTER_COMMAND", "COUNTER_STATUS", "COUNTER_LOW", "COUNTER_HIGH")
 
 
 def _ports(parameters: VtepParameters) -> list[str]:
@@ -152,7 +137,20 @@ def _bits(first: int, width: int) -> str:
     return f"{first}" if width == 1 else f"{first + width - 1}:{first}"
 
 
-def _layout(layout: data.StructLayout, table: Table | None) -> list[str]:
+def _access(parameters: VtepParameters) -> list[str]:
+    registers = vtep_registers(parameters)
+    lines = ["| address | register | bits |", "|--:|---|---|"]
+    for name in ACCESS:
+        register = registers[name]
+        address, title = f"0x{register.address:03x}", f"`{name}`"
+        if register.count is not None:
+            address, title = f"{address} + 4·i", f"`{name}[i]`, i from 0 to {register.count - 1}"
+        bits = ", ".join(f"{_bits(field.low, field.width)} `{field.name}`" for field in register.fields)
+        lines.append(f"| {address} | {title} | {bits} |")
+    return lines
+
+
+def _layout(layout: data.StructLayout, table: Table) -> list[str]:
     meanings = dict(MEANINGS[table])
     lines = ["| bits | field | meaning |", "|--:|---|---|"]
     lines += [f"| {_bits(field.offset, field.width)} | `{name}` | {meanings.pop(name)} |" for name, field in layout]
@@ -162,26 +160,25 @@ def _layout(layout: data.StructLayout, table: Table | None) -> list[str]:
 
 
 def _example(parameters: VtepParameters) -> list[str]:
-    """One FDB entry as a concatenation, most significant field first, and as the number that it is."""
-    beat, layout = write_layout(parameters), entry_layout(Table.FDB, parameters)
+    """One FDB entry as the accesses that write it."""
+    registers, layout = vtep_registers(parameters), entry_layout(Table.FDB, parameters)
     plan = table_plan(Table.FDB, parameters)
     assert plan is not None
     fields = {"used": 1, "vni": 100, "mac": 0x52540000000A, "tunnel": 0}
-    shown = {"used": "1'b1", "vni": "24'd100", "mac": "48'h52_54_00_00_00_0a", "tunnel": f"{layout['tunnel'].width}'d0"}
-    concatenated = ", ".join(shown[name] for name, field in reversed(list(layout)) if field.width)
     index = plan.first_locations(entry_key(Table.FDB, parameters, fields))[0]
-    word = beat.const({"table": Table.FDB, "index": index, "entry": layout.const(fields).as_bits()}).as_bits()
-    unused = beat["entry"].width - layout.size
-    return [
-        "```verilog",
-        f"// In VNI 100, frames to 52:54:00:00:00:0a go to tunnel 0. The first location of their key is {index}.",
-        f"localparam [{layout.size - 1}:0] FDB_ENTRY = {{{concatenated}}};  // tunnel, mac, vni, used",
-        f"localparam [{beat.size - 1}:0] FDB_WRITE = "
-        f"{{{unused}'d0, FDB_ENTRY, {beat['index'].width}'d{index}, 3'd{Table.FDB.value}}};"
-        "  // entry, index, table",
-        f"// the same number: {beat.size}'h{word:x}",
-        "```",
+    bits = layout.const(fields).as_bits()
+    words = [bits >> 32 * i & 0xFFFFFFFF for i in range(-(-layout.size // 32))]
+    accesses = [
+        ("TABLE_SELECT", 0, Table.FDB.value, "the FDB"),
+        ("TABLE_INDEX", 0, index, "the first location of its key"),
+        *(("TABLE_DATA", i, word, f"bits {32 * i + 31}:{32 * i} of the entry") for i, word in enumerate(words)),
+        ("TABLE_COMMAND", 0, registers["TABLE_COMMAND"].pack(write=1), "put it in, whole, in one clock"),
     ]
+    lines = ["| write to | value | |", "|--:|--:|---|"]
+    for name, i, value, text in accesses:
+        place = f"0x{registers[name].address + 4 * i:03x} `{name}{f'[{i}]' if registers[name].count else ''}`"
+        lines.append(f"| {place} | 0x{value:x} | {text} |")
+    return lines
 
 
 def _counters(parameters: VtepParameters) -> list[str]:
@@ -210,16 +207,16 @@ def _counters(parameters: VtepParameters) -> list[str]:
 
 BLOCKS: dict[str, Callable[[VtepParameters], list[str]]] = {
     "ports": _ports,
-    "beat": lambda parameters: _layout(write_layout(parameters), None),
+    "access": _access,
     **{
         f"entry: {table.name.lower()}": lambda parameters, table=table: _layout(entry_layout(table, parameters), table)
-        for table in Table
+        for table in MEANINGS
     },
     "example": _example,
     "counters": _counters,
 }
 
-MARK = re.compile(r"<!-- (ports|beat|entry: \w+|example|counters) -->\n\n?")
+MARK = re.compile(r"<!-- (ports|access|entry: \w+|example|counters) -->\n\n?")
 
 
 def refresh(text: str) -> str:

@@ -92,7 +92,7 @@ The module speaks AXI4-Stream: [bold]s_axis_*[/] in, [bold]m_axis_*[/] out, each
 tlast and tuser, where tuser\\[0] marks a bad frame. Its ports are [bold]tenant[/] (frames of the overlay),
 [bold]underlay[/] (VXLAN packets) and [bold]host[/] (everything else for this endpoint, such as ARP).
 
-s_axis_[bold]config[/] takes the configuration, s_axis_[bold]counter[/] and m_axis_[bold]counter[/] read the counters.
+[bold]s_axil[/] is AXI4-Lite with the registers: settings, tables, counters ([bold]vtep-hdl regs[/] describes them).
 There is one clock, [bold]clk[/], and a synchronous reset, [bold]rst[/], active high.
 
 Examples:
@@ -102,6 +102,8 @@ Examples:
 [bold]vtep-hdl verilog --data-width 512 --decap-mode cut-through -o vtep_512.v[/]
 
 [bold]vtep-hdl verilog --mode cut-through --tenant-length --no-udp-checksum -o vtep_fast.v[/]
+
+[bold]vtep-hdl verilog --initial vtep.json -o vtep.v[/]   (contents made by vtep-ctl compile)
 """
 
 
@@ -122,11 +124,15 @@ def verilog(
     ),
     name: Annotated[str, typer.Option(help="Name of the top module.")] = "vtep",
     mode: Annotated[Mode, _MODE] = Mode.STORE_AND_FORWARD,
+    initial: Annotated[
+        Path | None, typer.Option(help="What the core holds after reset: a file of vtep-ctl compile.")
+    ] = None,
     **values: Any,
 ) -> None:
     """Write the core as one Verilog file: refuse, or convert and write."""
     parameters = _parameters(mode, values)
-    _write(output, lambda: _core(parameters, name))
+    text = None if initial is None else _read(initial)
+    _write(output, lambda: _core(parameters, name, initial, text))
 
 
 _REGS_HELP = """Write the register map for programmers and programs.
@@ -173,16 +179,32 @@ def _parameters(mode: Mode, values: dict[str, Any]) -> VtepParameters:
         raise RefusedError(_spell(str(error))) from error
 
 
-def _core(parameters: VtepParameters, name: str) -> str:
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
+        raise RefusedError(f"cannot read {path}: {reason}") from error
+
+
+def _core(parameters: VtepParameters, name: str, path: Path | None, text: str | None) -> str:
     # Amaranth and the core are loaded only now, so that help and refusals come at once.
+    from .control.initial import Initial, loads
     from .verilog import to_verilog
     from .vxlan.axi import VtepAxi
 
     listing = [
         f"  {key} = {value.value if isinstance(value, Mode) else value}" for key, value in asdict(parameters).items()
     ]
+    initial = Initial({}, ())
+    if text is not None:
+        listing.append(f"Initial contents: {path}")
+        try:
+            initial = loads(text, parameters)
+        except ValueError as error:
+            raise RefusedError(f"{path} {error}") from error
     try:
-        return to_verilog(VtepAxi(parameters), name, comment="\n".join(["Parameters:", *listing]))
+        return to_verilog(VtepAxi(parameters, *initial), name, comment="\n".join(["Parameters:", *listing]))
     except ValueError as error:
         raise RefusedError(str(error)) from error
 

@@ -5,9 +5,11 @@ from collections.abc import Iterable, Mapping
 
 from vtep.config import Mode, VtepParameters
 from vtep.control.counters import counter_map
+from vtep.control.initial import Initial
 from vtep.control.register_map import WORD_BITS
 from vtep.control.registers import (
     MAGIC,
+    SETTINGS_PLACES,
     VERSION,
     build_hash,
     pack_settings,
@@ -92,26 +94,30 @@ class Device:
         ValueError
             There is no such setting, or a value does not fit. Nothing was changed.
         """
-        pack_settings(self.registers.map, settings)
-        old = self.read_settings()
-        before, after = (pack_settings(self.registers.map, values) for values in (old, {**old, **settings}))
-        for name, value in after.items():
-            if value != before[name]:
-                self.registers[name].write(value)
+        words = pack_settings(self.registers.map, settings)
+        if not settings.keys() >= SETTINGS_PLACES.keys():
+            old = self.read_settings()
+            before, after = (pack_settings(self.registers.map, values) for values in (old, {**old, **settings}))
+            words = {name: value for name, value in after.items() if value != before[name]}
+        for name, value in words.items():
+            self.registers[name].write(value)
         self.registers["CONTROL"].write_fields(commit_settings=1)
 
-    def write_entry(self, table: Table, index: int, entry: Mapping[str, object]) -> None:
+    def write_entry(self, table: Table, index: int, entry: Mapping[str, object] | int) -> None:
         """Write one entry, whole and in one clock.
 
-        ``entry``: its fields, by the names of its layout; absent ones are 0.
+        ``entry``: its fields, by the names of its layout, absent ones being 0; or all of its bits.
 
         Raises
         ------
         ValueError
             ``index`` is not within the table.
+        DeviceTimeoutError
+            The tables are not ready.
         """
         self._select(table, index)
-        bits = entry_layout(table, self.parameters).const(entry).as_bits()
+        layout = entry_layout(table, self.parameters)
+        bits = entry if isinstance(entry, int) else layout.const(entry).as_bits()
         for i in range(self._words(table)):
             self.registers["TABLE_DATA"][i].write(bits >> WORD_BITS * i & (1 << WORD_BITS) - 1)
         self.registers["TABLE_COMMAND"].write_fields(write=1)
@@ -133,6 +139,20 @@ class Device:
         bits = sum(word << WORD_BITS * i for i, word in enumerate(words))
         layout = entry_layout(table, self.parameters)
         return {name: bits >> field.offset & (1 << field.width) - 1 for name, field in layout}
+
+    def write_contents(self, contents: Initial) -> None:
+        """Bring a device fresh out of reset to a configuration.
+
+        Raises
+        ------
+        ValueError
+            It does not fit the device.
+        DeviceTimeoutError
+            The device does not answer.
+        """
+        for table, index, bits in contents.entries:
+            self.write_entry(table, index, bits)
+        self.write_settings(contents.settings)
 
     def read_counter(self, name: str, *, snapshot: bool = False) -> int:
         """One consistent value of a counter of `counter_map`, as it is or as it was in the last snapshot.
@@ -204,6 +224,7 @@ class Device:
             raise ValueError(f"{table.name} has no entries")
         if not 0 <= index < capacity:
             raise ValueError(f"the index of {table.name} must be an integer within 0 .. {capacity - 1}, not {index}")
+        self._wait("TABLE_STATUS", "busy")
         self.registers["TABLE_SELECT"].write_fields(table=table.value)
         self.registers["TABLE_INDEX"].write_fields(index=index)
 

@@ -1,4 +1,4 @@
-"""From a configuration to what the gateware holds: words of the configuration port, addresses of counters.
+"""From a configuration to what the gateware holds: settings, table entries, addresses of counters.
 
 VNI i and tunnel i of the configuration's order get index i of their table, and with it of their counters.
 """
@@ -9,21 +9,22 @@ from typing import Any
 
 from vtep.config import VtepParameters
 from vtep.control.counters import DECAP_REASONS, ENCAP_REASONS, PORTS, counter_map
+from vtep.control.initial import Initial
 from vtep.control.tables import (
     DfMode,
     EcnMode,
     Table,
+    TableEntry,
     entry_key,
     entry_layout,
     key_width,
     table_plan,
-    write_layout,
 )
 
 from .config import Config, ConfigError, Limits, Problem, Tunnel, Vtep
 from .placement import Placement, TableFullError
 
-__all__ = ["counter_names", "encode", "limits_of"]
+__all__ = ["contents", "counter_names", "limits_of"]
 
 _ECN = {"copy": EcnMode.COPY, "zero": EcnMode.ZERO, "linux": EcnMode.LINUX}
 _DF = {"set": DfMode.SET, "unset": DfMode.UNSET, "inherit": DfMode.INHERIT}
@@ -41,11 +42,11 @@ def limits_of(parameters: VtepParameters) -> Limits:
     )
 
 
-def encode(config: Config, parameters: VtepParameters) -> list[int]:
-    """Words that bring a core from reset to ``config``, one `write_layout` beat each, in the order to be sent.
+def contents(config: Config, parameters: VtepParameters) -> Initial:
+    """What brings a core from reset to ``config``.
 
-    An entry is written behind those it points to, and the settings last: until the core knows its own addresses
-    it takes no tunnel traffic, so traffic starts configured.
+    An entry stands behind those it points to, and the settings are to be written last: until the core knows its own
+    addresses it takes no tunnel traffic, so traffic starts configured.
 
     Raises
     ------
@@ -53,12 +54,11 @@ def encode(config: Config, parameters: VtepParameters) -> list[int]:
         The configuration asks for more than the build has.
     """
     config.require(limits_of(parameters))
-    layout = write_layout(parameters)
-    words = []
-    for table, index, entry in _entries(config, parameters):
-        bits = entry_layout(table, parameters).const(entry).as_bits()
-        words.append(layout.const({"table": table, "index": index, "entry": bits}).as_bits())
-    return words
+    entries = [
+        TableEntry(table, index, entry_layout(table, parameters).const(entry).as_bits())
+        for table, index, entry in _entries(config, parameters)
+    ]
+    return Initial(_settings(config.vtep), entries)
 
 
 def counter_names(config: Config, parameters: VtepParameters) -> dict[str, int]:
@@ -138,7 +138,6 @@ def _entries(config: Config, parameters: VtepParameters) -> Iterator[Entry]:
     yield from _placed(config, Table.VNI_MAP, vni_map, parameters)
     fdb = ({"vni": e.vni, "mac": int.from_bytes(e.mac), "tunnel": index_of[e.tunnel]} for e in config.fdb)
     yield from _placed(config, Table.FDB, fdb, parameters)
-    yield Table.SETTINGS, 0, _settings(config.vtep)
 
 
 def _placed(
@@ -164,20 +163,20 @@ def _placed(
         yield table, location, by_key[key]
 
 
-def _settings(vtep: Vtep) -> dict[str, object]:
+def _settings(vtep: Vtep) -> dict[str, int]:
     return {
         "mac": int.from_bytes(vtep.mac),
         "ipv4": int(vtep.ipv4),
         "ipv6": int(vtep.ipv6 or 0),
-        "ipv6_used": vtep.ipv6 is not None,
+        "ipv6_used": int(vtep.ipv6 is not None),
         "udp_port": vtep.udp_port,
         "underlay_mtu": vtep.underlay_mtu,
         "source_port_base": vtep.source_port_base,
         "source_port_bits": vtep.source_port_bits,
-        "reserved_strict": vtep.reserved_bits == "strict",
-        "udp_checksum_verify": vtep.udp_checksum_rx == "verify",
-        "udp6_zero_checksum": vtep.udp6_zero_checksum_rx,
-        "promiscuous": vtep.promiscuous,
+        "reserved_strict": int(vtep.reserved_bits == "strict"),
+        "udp_checksum_verify": int(vtep.udp_checksum_rx == "verify"),
+        "udp6_zero_checksum": int(vtep.udp6_zero_checksum_rx),
+        "promiscuous": int(vtep.promiscuous),
     }
 
 

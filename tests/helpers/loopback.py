@@ -1,10 +1,10 @@
 """A module with the ports of the core that passes tenant to underlay, underlay to tenant and host to host.
 
-For tests of what drives the core. The lowest bits of the last configuration word choose a fault.
+For tests of what drives the core. The lowest bits of SCRATCH choose a fault.
 """
 
 from vtep.config import VtepParameters
-from vtep.control.tables import write_layout
+from vtep.control.registers import vtep_registers
 
 __all__ = ["FAULTS", "loopback"]
 
@@ -16,7 +16,7 @@ FAULTS = {
     "unstable": 4,
     "no last": 5,
     "never idle": 6,
-    "unasked counter": 7,
+    "unasked response": 7,
     "endless": 8,
     "swallows last": 9,
     "fatal": 10,
@@ -26,7 +26,12 @@ FAULTS = {
 
 
 def loopback(parameters: VtepParameters) -> str:
-    """Verilog of the module; a beat takes one clock, and counter n has the value 3 n + frames of tenant rx."""
+    """Verilog of the module; a beat takes one clock. Registers read as after reset, whatever is written to them.
+
+    Where there is no register a word reads as three times its address and the frames of tenant rx.
+    """
+    words = {address: one.reset for address, one, _ in vtep_registers(parameters).words() if one.readable}
+    cases = "".join(f"12'h{address:x}: word = 32'h{value:x};" for address, value in words.items())
     width, lanes = parameters.data_width, parameters.lanes
     user = 15 if parameters.tenant_length else 1
     ports, bodies = [], []
@@ -65,28 +70,42 @@ def loopback(parameters: VtepParameters) -> str:
     busy = " || ".join(f"{sink}_valid || {sink}_middle" for sink in ("tenant", "underlay", "host"))
     return f"""module vtep(input clk, input rst,
   {" ".join(ports)}
-  input [{write_layout(parameters).size - 1}:0] s_axis_config_tdata, input s_axis_config_tvalid,
-  output s_axis_config_tready, input [22:0] s_axis_counter_tdata, input s_axis_counter_tvalid,
-  output s_axis_counter_tready, output [63:0] m_axis_counter_tdata, output m_axis_counter_tvalid,
-  input m_axis_counter_tready, output idle);
+  input [11:0] s_axil_awaddr, input [2:0] s_axil_awprot, input s_axil_awvalid, output s_axil_awready,
+  input [31:0] s_axil_wdata, input [3:0] s_axil_wstrb, input s_axil_wvalid, output s_axil_wready,
+  output [1:0] s_axil_bresp, output reg s_axil_bvalid, input s_axil_bready,
+  input [11:0] s_axil_araddr, input [2:0] s_axil_arprot, input s_axil_arvalid, output s_axil_arready,
+  output reg [31:0] s_axil_rdata, output [1:0] s_axil_rresp, output s_axil_rvalid, input s_axil_rready,
+  output idle);
   reg [3:0] fault;
   wire endless = fault == 12 || fault == 8 && frames != 0;
   {"".join(bodies)}
-  assign s_axis_config_tready = 1;
-  assign s_axis_counter_tready = !answer || m_axis_counter_tready;
-  reg answer; reg [63:0] value, frames;
-  assign m_axis_counter_tvalid = answer || fault == 7;
-  assign m_axis_counter_tdata = value;
+  reg answer; reg [31:0] word, frames;
+  assign s_axil_awready = s_axil_awvalid && s_axil_wvalid && !s_axil_bvalid;
+  assign s_axil_wready = s_axil_awready;
+  assign s_axil_arready = !answer;
+  assign s_axil_rvalid = answer || fault == 7;
+  assign s_axil_bresp = 0;
+  assign s_axil_rresp = 0;
+  always @*
+    case (s_axil_araddr)
+      {cases}
+      default: word = 3 * s_axil_araddr + frames;
+    endcase
   assign idle = fault != 6 && !({busy});
   always @(posedge clk) begin
-    if (s_axis_config_tvalid) fault <= s_axis_config_tdata[3:0];
-    if (s_axis_counter_tready) begin
-      answer <= s_axis_counter_tvalid;
-      value <= 3 * s_axis_counter_tdata + frames;
+    if (s_axil_bready) s_axil_bvalid <= 0;
+    if (s_axil_awready) begin
+      s_axil_bvalid <= 1;
+      if (s_axil_awaddr == {vtep_registers(parameters)["SCRATCH"].address}) fault <= s_axil_wdata[3:0];
+    end
+    if (s_axil_rready) answer <= 0;
+    if (s_axil_arready && s_axil_arvalid) begin
+      answer <= 1;
+      s_axil_rdata <= word;
     end
     if (s_axis_tenant_tvalid && s_axis_tenant_tready && s_axis_tenant_tlast) frames <= frames + 1;
     if (fault == 10) $fatal;
-    if (rst) {{fault, answer, frames}} <= 0;
+    if (rst) {{fault, answer, frames, s_axil_bvalid}} <= 0;
   end
 endmodule
 """

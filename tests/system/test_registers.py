@@ -1,47 +1,44 @@
-"""The register block behind AXI4-Lite on Verilator: what it holds is what the SystemRDL says."""
+"""The registers of the core over AXI4-Lite on Verilator: what they hold is what the SystemRDL says."""
 
 import random
 
 import pytest
 from vtep_cases import registers
+from vtep_cases.builds import ALL
 from vtep_cases.cases import CASES
-from vtep_cases.register_top import RegisterTop
 
 from vtep.config import VtepParameters
 from vtep.control.registers import vtep_registers
 from vtep.control.systemrdl import to_systemrdl
 from vtep.control.tables import settings_layout
 from vtep.verilog import to_verilog
-from vtep_sim.cocotb import build
+from vtep.vxlan.axi import VtepAxi
+from vtep_sim.cocotb.build import core_verilog, prepare, simulate
 
-TOP = "vtep_registers"
-BUILDS = {
-    "default": VtepParameters(),
-    "other": VtepParameters(data_width=512, vnis=64, tunnels=3, fdb_entries=1, flood_entries=256, ipv6=False),
-}
+OTHER = VtepParameters(data_width=8, vnis=64, tunnels=3, fdb_entries=1, flood_entries=256, ipv6=False)
+BUILDS = {"w64-small": next(build.parameters for build in ALL if build.name == "w64-small"), "registers": OTHER}
 
 
-@pytest.mark.parametrize("name", BUILDS)
-def test_registers(name, system_root, here, monkeypatch, pytestconfig):
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.xdist_group(f"system-{name}")) for name in BUILDS]
+)
+def test_registers(name, system_root, here, pytestconfig):
     parameters = BUILDS[name]
-    # Settings that are there from the start, the same in every run: the simulator is built once.
-    rng = random.Random(name)
-    settings = {one: rng.getrandbits(field.width) for one, field in settings_layout()} if name == "other" else None
-    folder = system_root / f"registers-{name}"
-    folder.mkdir(parents=True, exist_ok=True)
+    settings = None
+    if parameters is OTHER:
+        # Settings that are there from the start, the same in every run: the simulator is built once.
+        rng = random.Random(name)
+        settings = {one: rng.getrandbits(field.width) for one, field in settings_layout()}
+    verilog = core_verilog(parameters) if settings is None else to_verilog(VtepAxi(parameters, settings), "vtep")
+    folder = prepare(parameters, system_root, name=name, verilog=verilog)
     rdl = folder / "vtep.rdl"
-    build._environment()
-    with build._locked(folder):
-        rdl.write_text(to_systemrdl(vtep_registers(parameters, settings)))
-        verilog = folder / "registers.v"
-        verilog.write_text(to_verilog(RegisterTop(parameters, settings), TOP))
-        build._build(system_root, folder, [verilog], TOP, {}, public=True)
-    monkeypatch.setattr(build, "MONITOR", TOP)  # the top that `simulate` takes where there is no core
-    results = build.simulate(
-        None,
+    rdl.write_text(to_systemrdl(vtep_registers(parameters, settings)))
+    results = simulate(
+        parameters,
         folder,
         [registers.__name__],
         CASES[registers.__name__],
+        tag="registers",
         seed=pytestconfig.option.seed,
         python_path=[here],
         environment={"VTEP_RDL": str(rdl)},

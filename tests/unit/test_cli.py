@@ -13,18 +13,22 @@ from amaranth.lib.wiring import In, Out
 
 from vtep import cli
 from vtep.config import Mode, VtepParameters
+from vtep.control.initial import Initial, dumps
 from vtep.control.registers import vtep_registers
 from vtep.control.systemrdl import to_systemrdl
+from vtep.control.tables import Table, TableEntry
 
 
 class Stand(wiring.Component):
     """In the core's place: what the command does must not take the core's minutes."""
 
     made_with: VtepParameters
+    initial: tuple[object, object]
     _MustUse__silence = True  # refused requests leave it unused, and that is right
 
-    def __init__(self, parameters: VtepParameters) -> None:
+    def __init__(self, parameters: VtepParameters, settings: object = None, entries: object = ()) -> None:
         Stand.made_with = parameters
+        Stand.initial = settings, entries
         super().__init__({"s_axis_tenant_tdata": In(parameters.data_width), "m_axis_tenant_tdata": Out(8)})
 
     def elaborate(self, platform: object) -> Module:
@@ -124,6 +128,28 @@ def test_registers_need_their_packages(run: Run, monkeypatch: pytest.MonkeyPatch
     assert err.startswith("vtep-hdl: regs needs packages that are not installed: ")
 
 
+def test_initial_contents_reach_the_core(run: Run, tmp_path: Path) -> None:
+    parameters = VtepParameters(vnis=3)
+    initial = Initial({"udp_port": 8472}, (TableEntry(Table.VNI, 2, 5), TableEntry(Table.TUNNEL, 0, 1 << 200)))
+    file, output = tmp_path / "vtep.json", tmp_path / "vtep.v"
+    file.write_text(dumps(initial, parameters))
+    assert run("verilog", "--vnis", 3, "--initial", file, "-o", output) == (0, "", "")
+    assert Stand.initial == initial
+    assert f"Initial contents: {file}" in output.read_text()
+    assert run("verilog", "--vnis", 3, "-o", output)[0] == 0
+    assert Stand.initial == ({}, ())
+    for text, complaint in (
+        ("{}", "is no file of initial contents"),
+        (dumps(initial, VtepParameters()), "was made for other parameters"),
+    ):
+        file.write_text(text)
+        code, _, err = run("verilog", "--vnis", 3, "--initial", file, "-o", tmp_path / "new.v")
+        assert code == 2
+        assert complaint in err
+        assert str(file) in err
+        assert not (tmp_path / "new.v").exists()
+
+
 def test_standard_output(run: Run) -> None:
     code, out, err = run("verilog", "-o", "-")
     assert (code, err) == (0, "")
@@ -144,6 +170,8 @@ def test_standard_output(run: Run) -> None:
         ("regs -o /dev/null", "cannot write to /dev/null: File exists"),
         ("regs -o /proc/regs", "cannot write to /proc/regs: No such file or directory"),
         ("verilog --bogus", "--bogus"),
+        ("verilog --initial no.json", "cannot read no.json: No such file or directory"),
+        ("verilog --initial /dev/zero/x", "cannot read /dev/zero/x: Not a directory"),
         ("veriolg", "veriolg"),
         ("verilog -o no/such/folder/vtep.v", "cannot write no/such/folder/vtep.v: No such file or directory"),
         ("verilog -o .", "cannot write .: it is a folder"),

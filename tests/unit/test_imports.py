@@ -35,6 +35,7 @@ DECLARATIONS = {
     "vtep.control.counters",
     "vtep.control.register_map",
     "vtep.control.registers",
+    "vtep.control.initial",
     "vtep.hashing",
 }
 # What turns the core into the Verilog that is simulated: its one top, and the converter.

@@ -1,9 +1,9 @@
-"""A bank of 64-bit counters in RAM: one event a clock, and a consistent value for whoever reads."""
+"""A bank of 64-bit counters in RAM: one event a clock, consistent values, and a copy of all of them at one instant."""
 
 from typing import Any
 
 from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
-from amaranth.lib import wiring
+from amaranth.lib import data, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
@@ -14,6 +14,8 @@ __all__ = ["CounterBank"]
 MAX_ENTRIES = 1 << 16
 MAX_BYTE_BITS = 16
 HALF = 32
+DRAIN = 2
+"""Clocks after an event until a read, which asks for the low half first, sees what it copied."""
 
 
 class CounterBank(wiring.Component):
@@ -24,25 +26,37 @@ class CounterBank(wiring.Component):
     none after it. Events of the same index in consecutive clocks are forwarded to each other in the low half; the high
     half needs no forwarding, since a low half that just overflowed does not do it again for many events.
 
+    A snapshot or a clearing needs no clock to itself. Each low half stands beside two marks, of the snapshot and of the
+    clearing that it has seen; an event that meets an older mark first puts the old value into the copy, or counts from
+    0. Events of nothing then visit all indices in clocks that have no other event.
+
     Parameters
     ----------
     entries : int
-        1 .. 65536. A single entry is built of flip-flops.
+        1 .. 65536.
     byte_bits : int
         Width of ``bytes``, 0 .. 16. With 0 there are only frame counters.
 
     Attributes
     ----------
     ready : Signal(), out
-        Low after reset while the RAMs are being cleared, for ``entries`` clocks (a single entry: never). Events
-        and reads in these clocks are lost.
+        Low after reset while the RAMs are being cleared, for ``entries`` clocks, at least 2. Events, commands and reads
+        in these clocks are lost.
     strobe : Signal(), in
         An event: the frame counter of ``index`` (below ``entries``) rises by 1, its byte counter by ``bytes``. One per
         clock; none is lost.
     index, bytes : Signal, in
+    clear : Signal(), in
+        Set all counters to 0: an event of the same clock is the first that counts.
+    take_snapshot : Signal(), in
+        Copy all counters, as they are without the event of the same clock.
+    busy : Signal(), out
+        High from the clock after a command until all counters are cleared or copied: for ``entries`` clocks without an
+        event, and a few more. Commands and reads in these clocks are not allowed.
     read_enable : Signal(), in
-        Read the counter ``read_field`` (0 frames, 1 bytes) of ``read_index``. One per clock.
-    read_index, read_field : Signal, in
+        Read the counter ``read_field`` (0 frames, 1 bytes) of ``read_index``, or its copy if ``read_snapshot``. One per
+        clock.
+    read_index, read_field, read_snapshot : Signal, in
     read_valid : Signal(), out
         High ``latency`` clocks after ``read_enable``.
     read_value : Signal(64), out
@@ -53,7 +67,7 @@ class CounterBank(wiring.Component):
     age : int
         2 clocks from an event until a read sees it.
 
-    Reset clears all counters.
+    Reset clears all counters. Copies are 0 until there was a snapshot.
 
     Raises
     ------
@@ -67,15 +81,21 @@ class CounterBank(wiring.Component):
     def __init__(self, entries: int, byte_bits: int = 0) -> None:
         self.entries = check_range("entries", entries, 1, MAX_ENTRIES)
         self.byte_bits = check_range("byte_bits", byte_bits, 0, MAX_BYTE_BITS)
+        self._depth = max(2, entries)
+        index = range(self._depth)
         super().__init__(
             {
                 "ready": Out(1),
                 "strobe": In(1),
-                "index": In(range(entries)),
+                "index": In(index),
                 "bytes": In(byte_bits),
+                "clear": In(1),
+                "take_snapshot": In(1),
+                "busy": Out(1),
                 "read_enable": In(1),
-                "read_index": In(range(entries)),
+                "read_index": In(index),
                 "read_field": In(1),
+                "read_snapshot": In(1),
                 "read_valid": Out(1),
                 "read_value": Out(2 * HALF),
             }
@@ -83,100 +103,139 @@ class CounterBank(wiring.Component):
 
     def elaborate(self, platform: Any) -> Module:
         m = Module()
-        strobe = self._delay(m, "strobe", self.strobe & self.ready, 3)
-        index = self._delay(m, "index", self.index, 3)
-        amounts: list[Value] = [Const(1, 1)]
+        walk, visit, marks = self._elaborate_walk(m)
+        count = self.strobe & self.ready
+        stages = {
+            "strobe": self._delay(m, "strobe", count | visit, 3),
+            "count": self._delay(m, "count", count, 2),
+            "index": self._delay(m, "index", Mux(count, self.index, walk), 3),
+            "marks": self._delay(m, "marks", marks, 2),
+        }
+        amounts: list[Value] = [stages["count"][2]]
         if self.byte_bits:
-            amounts.append(self._delay(m, "bytes", self.bytes, 2)[2])
-
-        halves: list[tuple[Value, Value]] = []
-        if self.entries == 1:
-            m.d.comb += self.ready.eq(1)
-            for field, amount in enumerate(amounts):
-                halves.append(self._elaborate_registers(m, field, amount, strobe))
-        else:
-            clear = self._elaborate_clear(m)
-            for field, amount in enumerate(amounts):
-                halves.append(self._elaborate_memories(m, field, amount, strobe, index, clear))
+            amounts.append(self._delay(m, "bytes", Mux(count, self.bytes, 0), 2)[2])
+        halves = [self._elaborate_counter(m, field, amount, stages, walk) for field, amount in enumerate(amounts)]
 
         read_valid = self._delay(m, "read_enable", self.read_enable, self.latency)
-        read_field = self._delay(m, "read_field", self.read_field, 2)
+        chosen = self._delay(m, "chosen", Cat(self.read_snapshot, self.read_field), 2)
         low = Signal(HALF, reset_less=True)
         m.d.sync += [
-            low.eq(self._choose(read_field[1], [half for half, _ in halves])),
-            self.read_value.eq(Cat(low, self._choose(read_field[2], [half for _, half in halves]))),
+            low.eq(self._choose(chosen[1], [half for half, _ in halves])),
+            self.read_value.eq(Cat(low, self._choose(chosen[2], [half for _, half in halves]))),
         ]
         m.d.comb += self.read_valid.eq(read_valid[-1])
         return m
 
-    def _elaborate_clear(self, m: Module) -> Value:
-        """Walk through all indices after reset; return the index to clear while ``ready`` is low."""
-        clear = Signal(range(self.entries))
-        ready = Signal()
-        with m.If(~ready):
-            m.d.sync += [clear.eq(clear + 1), ready.eq(clear == self.entries - 1)]
-        m.d.comb += self.ready.eq(ready)
-        return clear
+    def _elaborate_walk(self, m: Module) -> tuple[Value, Value, Value]:
+        """Walk through all indices: after reset to clear the RAMs, after a command with events of nothing.
 
-    def _elaborate_memories(
-        self, m: Module, field: int, amount: Value, strobe: list[Value], index: list[Value], clear: Value
+        Returns the index, whether it is visited in this clock, and the marks of events: of snapshot and clearing.
+        """
+        index = Signal(range(self._depth))
+        ready, walking = Signal(), Signal()
+        drain = Signal(range(DRAIN + 1))
+        registered = Signal(2)
+        marks = registered ^ Cat(self.take_snapshot & self.ready, self.clear & self.ready)
+        visit = Signal()
+        m.d.comb += [
+            self.ready.eq(ready),
+            self.busy.eq(walking | drain.any()),
+            visit.eq(walking & ~self.strobe),
+        ]
+        m.d.sync += registered.eq(marks)
+        with m.If(drain.any()):
+            m.d.sync += drain.eq(drain - 1)
+        with m.If(~ready | visit):
+            m.d.sync += index.eq(index + 1)
+            with m.If(index == self._depth - 1):
+                m.d.sync += [ready.eq(1), walking.eq(0), index.eq(0)]
+                with m.If(walking):
+                    m.d.sync += drain.eq(DRAIN)
+        with m.If(ready & (self.take_snapshot | self.clear)):
+            m.d.sync += walking.eq(1)
+        return index, visit, marks
+
+    def _elaborate_counter(
+        self, m: Module, field: int, amount: Value, stages: dict[str, list[Value]], walk: Value
     ) -> tuple[Value, Value]:
-        """Build one counter per index; return what the read ports show of the halves.
+        """Build one counter per index; return what the read ports show of the halves, the counter below its copy.
 
         An event is in stage n in the n-th clock after it was presented: low half read in stage 0, its register
         in stage 1, written in stage 2; high half read in stage 1, its register in stage 2, written in stage 3.
         """
-        ports = []
-        for half, stage in (("low", 0), ("high", 1)):
-            m.submodules[f"{half}_{field}"] = memory = Memory(shape=HALF, depth=self.entries, init=[])
-            write_port = memory.write_port()
+        strobe, index, marks = stages["strobe"], stages["index"], stages["marks"]
+        word = data.StructLayout({"value": HALF, "marks": 2})
+        ports, copies = [], []
+        for half, stage, shape in (("low", 0, word), ("high", 1, HALF)):
+            m.submodules[f"{half}_{field}"] = memory = Memory(shape=shape, depth=self._depth, init=[])
+            m.submodules[f"{half}_{field}_copy"] = copy = Memory(shape=HALF, depth=self._depth, init=[])
+            write_port, write_copy = memory.write_port(), copy.write_port()
             update_port = memory.read_port(transparent_for=(write_port,))
             read_port = memory.read_port(transparent_for=(write_port,))
+            read_copy = copy.read_port()
             read_index = self._delay(m, f"read_index_{half}_{field}", self.read_index, stage)
             m.d.comb += [
-                write_port.addr.eq(Mux(self.ready, index[stage + 2], clear)),
+                write_port.addr.eq(Mux(self.ready, index[stage + 2], walk)),
+                write_copy.addr.eq(write_port.addr),
                 update_port.addr.eq(index[stage]),
                 read_port.addr.eq(read_index[stage]),
+                read_copy.addr.eq(read_index[stage]),
             ]
             ports.append((write_port, update_port, read_port))
+            copies.append((write_copy, read_copy))
         (write_low, update_low, read_low), (write_high, update_high, read_high) = ports
+        (copy_low, shown_low), (copy_high, shown_high) = copies
 
         # What was read for an event lacks the sum of the clock before it only: the read port is transparent.
-        read = Signal(HALF, name=f"read_{field}", reset_less=True)
+        read = Signal(word, name=f"read_{field}", reset_less=True)
         latest = Signal(HALF + 1, name=f"latest_{field}", reset_less=True)
         total = Signal(HALF + 1, name=f"total_{field}")
         follows = Signal(name=f"follows_{field}")
+        old = Signal(HALF, name=f"old_{field}")
+        fresh = Signal(2, name=f"fresh_{field}")
         m.d.sync += [
             follows.eq(strobe[2] & (index[2] == index[1])),
             read.eq(update_low.data),
             latest.eq(total),
         ]
-        m.d.comb += total.eq(Mux(follows, latest[:HALF], read) + amount)
-        m.d.comb += [write_low.en.eq(~self.ready | strobe[2]), write_low.data.eq(Mux(self.ready, total[:HALF], 0))]
-
-        read = Signal(HALF, name=f"read_high_{field}", reset_less=True)
-        m.d.sync += read.eq(update_high.data)
+        latest_marks = Signal(2, name=f"latest_marks_{field}", reset_less=True)
+        m.d.sync += latest_marks.eq(marks[2])
         m.d.comb += [
-            write_high.en.eq(~self.ready | (strobe[3] & latest[HALF])),
-            write_high.data.eq(Mux(self.ready, read + 1, 0)),
+            old.eq(Mux(follows, latest[:HALF], read.value)),
+            fresh.eq(Mux(follows, latest_marks, read.marks) ^ marks[2]),
+            total.eq(Mux(fresh[1], 0, old) + amount),
+            write_low.en.eq(~self.ready | strobe[2]),
+            write_low.data.value.eq(Mux(self.ready, total[:HALF], 0)),
+            write_low.data.marks.eq(Mux(self.ready, marks[2], 0)),
+            copy_low.en.eq(~self.ready | (strobe[2] & fresh[0])),
+            copy_low.data.eq(Mux(self.ready, old, 0)),
         ]
-        return read_low.data, read_high.data
+
+        # A carry of the event in front was not yet written when the high half was read.
+        high = Signal(HALF, name=f"read_high_{field}", reset_less=True)
+        carried = Signal(name=f"carried_{field}", reset_less=True)
+        fresh_high = Signal(2, name=f"fresh_high_{field}", reset_less=True)
+        m.d.sync += [
+            high.eq(update_high.data),
+            carried.eq(follows & latest[HALF]),
+            fresh_high.eq(fresh),
+        ]
+        m.d.comb += [
+            write_high.en.eq(~self.ready | (strobe[3] & (latest[HALF] | fresh_high[1]))),
+            write_high.data.eq(Mux(self.ready, Mux(fresh_high[1], 0, high) + latest[HALF], 0)),
+            copy_high.en.eq(~self.ready | (strobe[3] & fresh_high[0])),
+            copy_high.data.eq(Mux(self.ready, high + carried, 0)),
+        ]
+        return (
+            Cat(read_low.data.value, shown_low.data),
+            Cat(read_high.data, shown_high.data),
+        )
 
     @staticmethod
-    def _elaborate_registers(m: Module, field: int, amount: Value, strobe: list[Value]) -> tuple[Value, Value]:
-        """Build the only counter, with the same stages."""
-        low = Signal(HALF, name=f"low_{field}")
-        high = Signal(HALF, name=f"high_{field}")
-        carry = Signal(name=f"carry_{field}")
-        with m.If(strobe[2]):
-            m.d.sync += Cat(low, carry).eq(low + amount)
-        with m.If(strobe[3] & carry):
-            m.d.sync += high.eq(high + 1)
-        return low, high
-
-    @staticmethod
-    def _choose(field: Value, values: list[Value]) -> Value:
-        return Mux(field, values[1] if len(values) > 1 else 0, values[0])
+    def _choose(chosen: Value, values: list[Value]) -> Value:
+        """Counter or copy (bit 0) of frames or bytes (bit 1)."""
+        both = Mux(chosen[1], values[1] if len(values) > 1 else Const(0, 2 * HALF), values[0])
+        return both.word_select(chosen[0], HALF)
 
     @staticmethod
     def _delay(m: Module, name: str, value: Value, clocks: int) -> list[Value]:

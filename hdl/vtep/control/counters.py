@@ -37,7 +37,7 @@ COUNTER_ADDRESS_BITS = BANK_SHIFT + 3
 
 
 def counter_map(parameters: VtepParameters) -> dict[str, int]:
-    """Address of every counter at the counter port.
+    """Address of every counter, as COUNTER_COMMAND takes it.
 
     Names are those of SPEC.md; per-index ones read ``vni[3].encap_frames``, ``tunnel[0].decap_bytes``, the
     index being that of the table entry. Per VNI and per tunnel, bytes are those of the inner frame as carried

@@ -8,7 +8,7 @@ from amaranth.lib.wiring import In, Out
 
 from ..config import LENGTH_BITS, VtepParameters
 from .counters import COUNTER_ADDRESS_BITS
-from .tables import Table, entry_layout, settings_layout, write_layout
+from .tables import Table, entry_layout, settings_layout, table_capacity, write_layout
 
 __all__ = [
     "carried_event",
@@ -54,7 +54,7 @@ def entry_read_bus(parameters: VtepParameters) -> wiring.Signature:
     Of the key in a hashed table the low bits read as 0, as many as a bucket number of `table_plan` has: the location
     gives them (`TablePlan.key_at`).
     """
-    width = max(entry_layout(table, parameters).size for table in Table if table is not Table.SETTINGS)
+    width = max(entry_layout(table, parameters).size for table in Table if table_capacity(table, parameters))
     return wiring.Signature(
         {
             "strobe": Out(1),

@@ -37,6 +37,8 @@ class RegisterBlock(wiring.Component):
     entries : Out(`entry_read_bus`)
         Reads of entries.
     counters : Out(`counter_bus`)
+    ready : In(1)
+        The tables can be accessed; until then TABLE_STATUS.busy is set.
     idle : In(1)
         Shown in STATUS.
 
@@ -63,6 +65,7 @@ class RegisterBlock(wiring.Component):
                 "config": Out(config_bus(parameters)),
                 "entries": Out(entry_read_bus(parameters)),
                 "counters": Out(counter_bus()),
+                "ready": In(1),
                 "idle": In(1),
             }
         )
@@ -149,7 +152,7 @@ class RegisterBlock(wiring.Component):
         with m.Elif(self.entries.valid):
             m.d.sync += busy.eq(0)
         m.d.comb += [
-            file.table_status.status["busy"].eq(busy),
+            file.table_status.status["busy"].eq(busy | ~self.ready),
             file.table_data.load.eq(busy & self.entries.valid),
             Value.cast(file.table_data.next).eq(self.entries.entry),
         ]

@@ -434,7 +434,9 @@ def _table_access(parameters: VtepParameters) -> tuple[Register, ...]:
             name="TABLE_STATUS",
             address=0x10C,
             description="State of the table access.",
-            fields=(_status("busy", 0, "A read is under way."),),
+            fields=(
+                _status("busy", 0, "A read is under way, or the tables are being emptied after reset.", reset=None),
+            ),
         ),
         Register(
             name="TABLE_DATA",

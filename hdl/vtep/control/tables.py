@@ -1,8 +1,8 @@
 """The configuration of the data plane as the gateware holds it: settings and table entries.
 
-This is the one declaration of what travels through the configuration port: one `write_layout` beat writes one
-entry of one table. A table entry's index is chosen by the writer; for VNIs and tunnels it is also the index of
-their counters. In a hashed table it is the location, and must be one of those of the entry's key (`table_plan`).
+This is the one declaration of what the tables hold; one write of `write_layout` is of one entry of one table. A
+table entry's index is chosen by the writer; for VNIs and tunnels it is also the index of their counters. In a hashed
+table it is the location, and must be one of those of the entry's key (`table_plan`).
 
 How a frame meets the tables: a tenant frame's VID is the index into VLAN, which has the index into VNI, whose entry
 must name that VID; (VNI, MAC) is looked for in FDB, which has the index into TUNNEL, or FLOOD has a list of such. An
@@ -12,10 +12,11 @@ After reset VNI and the hashed tables are empty (``used`` = 0) and the settings 
 other tables is of no account, since nothing refers to it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
 
 from amaranth.hdl import unsigned
-from amaranth.lib import data, enum, stream
+from amaranth.lib import data, enum
 
 from ..config import VtepParameters
 from ..hashing import TablePlan
@@ -24,6 +25,8 @@ __all__ = [
     "DfMode",
     "EcnMode",
     "Table",
+    "TableEntry",
+    "check_entries",
     "entry_key",
     "entry_layout",
     "fdb_layout",
@@ -39,7 +42,6 @@ __all__ = [
     "vni_layout",
     "vni_map_layout",
     "write_layout",
-    "write_signature",
 ]
 
 VIDS = 4096
@@ -261,13 +263,35 @@ def table_entries(table: Table, parameters: VtepParameters) -> int:
     return parameters.fdb_entries if table is Table.FDB else table_capacity(table, parameters)
 
 
+class TableEntry(NamedTuple):
+    """An entry of a table, and the index at which it stands; ``bits`` has the shape of `entry_layout`."""
+
+    table: Table
+    location: int
+    bits: int
+
+
+def check_entries(parameters: VtepParameters, entries: Iterable[TableEntry]) -> tuple[TableEntry, ...]:
+    """Return the entries, if the tables can hold them.
+
+    Raises
+    ------
+    ValueError
+        There is no such index in the table, or the entry has too many bits.
+    """
+    checked = tuple(entries)
+    for table, index, bits in checked:
+        capacity = table_capacity(table, parameters)
+        if not 0 <= index < capacity:
+            raise ValueError(f"the index of {table.name} must be within 0 .. {capacity - 1}, not {index}")
+        width = entry_layout(table, parameters).size
+        if not 0 <= bits < 1 << width:
+            raise ValueError(f"an entry of {table.name} must be within 0 .. 2^{width} - 1, not {bits:#x}")
+    return checked
+
+
 def write_layout(parameters: VtepParameters) -> data.StructLayout:
-    """Payload of the configuration port: ``entry`` holds an entry of ``table`` in its low bits."""
-    width = max(entry_layout(table, parameters).size for table in Table)
+    """One write of an entry: ``entry`` holds an entry of ``table`` in its low bits."""
+    width = max(entry_layout(table, parameters).size for table in Table if table_capacity(table, parameters))
     most = max(table_capacity(table, parameters) for table in Table)
     return data.StructLayout({"table": Table, "index": unsigned((most - 1).bit_length()), "entry": unsigned(width)})
-
-
-def write_signature(parameters: VtepParameters) -> stream.Signature:
-    """Stream signature of the configuration port."""
-    return stream.Signature(write_layout(parameters))

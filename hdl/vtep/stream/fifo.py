@@ -33,6 +33,9 @@ class TokenQueue(wiring.Component):
         that looks at ``room`` in the clock of the launch and writes ``n`` clocks later, that is ``n``.
     register_output : bool
         Keep the oldest token in a register behind the RAM. It counts towards ``depth``.
+    spaced : bool
+        Give a token every second clock at most: ``o.valid`` is low in the clock behind one that was taken. Nothing
+        but a flip-flop then waits for ``o.ready``. Not with ``register_output`` or ``depth`` 2.
 
     Attributes
     ----------
@@ -47,7 +50,7 @@ class TokenQueue(wiring.Component):
         Tokens inside, and (not with ``depth`` 2) one that left in the clock before: ``o.ready`` comes late, and so
         it has few levels of logic behind it. ``i.ready`` and ``room`` rest on this count.
     latency : int
-        1 clock. One token per clock in and out.
+        1 clock. One token per clock in and out (but see ``spaced``).
 
     Reset empties it.
 
@@ -57,7 +60,9 @@ class TokenQueue(wiring.Component):
         ``depth`` or ``margin`` is out of its range.
     """
 
-    def __init__(self, shape: Any, depth: int, margin: int = 0, *, register_output: bool = False) -> None:
+    def __init__(
+        self, shape: Any, depth: int, margin: int = 0, *, register_output: bool = False, spaced: bool = False
+    ) -> None:
         check_range("depth", depth, 2, MAX_DEPTH)
         if depth & (depth - 1):
             raise ValueError(f"depth must be a power of two within 2 .. {MAX_DEPTH}, not {depth!r}")
@@ -65,6 +70,9 @@ class TokenQueue(wiring.Component):
         self.depth = depth
         self.margin = check_range("margin", margin, 0, depth - 1)
         self.register_output = register_output and depth > 2
+        if spaced and (register_output or depth == 2):
+            raise ValueError("spaced must be False with register_output or depth 2")
+        self.spaced = spaced
         self.latency = 1
         super().__init__(
             {
@@ -133,6 +141,14 @@ class TokenQueue(wiring.Component):
             )
         )
         m.d.comb += self.room.eq(room)
+
+        if self.spaced:
+            m.d.comb += [
+                fetch.eq(gone),
+                self.o.valid.eq((self.level != 0) & ~gone),
+                self.o.payload.eq(read_port.data),
+            ]
+            return
 
         # The RAM holds a token that has not gone on to the output; exactly one. `write` and `fetch` come late, so what
         # follows without them is worked out beside them.

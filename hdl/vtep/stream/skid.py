@@ -38,21 +38,22 @@ class SkidBuffer(wiring.Component):
 
     def elaborate(self, platform: Any) -> Module:
         m = Module()
-        vacant = Signal(init=1)
+        # Two registers for one bit: the one that the other side waits for need not reach all the payload.
+        vacant, full = Signal(init=1), Signal()
         valid = Signal()
         head = Signal(self.shape, reset_less=True)
         skid = Signal(self.shape, reset_less=True)
 
-        with m.If(vacant):
+        with m.If(~full):
             m.d.sync += skid.eq(self.i.payload)
         with m.If(~valid | self.o.ready):
-            m.d.sync += [valid.eq(self.i.valid | ~vacant), vacant.eq(1)]
-            with m.If(vacant):
-                m.d.sync += head.eq(self.i.payload)
-            with m.Else():
+            m.d.sync += [valid.eq(self.i.valid | full), vacant.eq(1), full.eq(0)]
+            with m.If(full):
                 m.d.sync += head.eq(skid)
+            with m.Else():
+                m.d.sync += head.eq(self.i.payload)
         with m.Elif(self.i.valid):
-            m.d.sync += vacant.eq(0)
+            m.d.sync += [vacant.eq(0), full.eq(1)]
 
         m.d.comb += [self.i.ready.eq(vacant), self.o.valid.eq(valid), self.o.payload.eq(head)]
         return m

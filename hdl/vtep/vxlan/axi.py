@@ -1,14 +1,17 @@
-"""The VTEP behind AXI4-Stream ports that are named as NIC shells name them."""
+"""The VTEP behind AXI4-Stream and AXI4-Lite ports that are named as NIC shells name them."""
 
-from amaranth.hdl import Cat, ClockDomain, ClockSignal, DomainRenamer, Module, ResetSignal, Signal, Value
+from collections.abc import Iterable, Mapping
+
+from amaranth.hdl import Cat, ClockDomain, ClockSignal, DomainRenamer, Module, ResetSignal, Shape, Signal, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from ..config import LENGTH_BITS, Mode, VtepParameters
-from ..control.counters import COUNTER_ADDRESS_BITS
-from ..control.tables import write_layout
+from ..control.axi_lite import AxiLiteSlave, axi_lite_signature
+from ..control.registers import vtep_registers
+from ..control.tables import TableEntry, check_entries
 from ..stream.axi import AxiStreamSink, AxiStreamSource, axi_signature
-from .pipeline import VtepPipeline
+from .core import VtepCore
 
 __all__ = ["VtepAxi"]
 
@@ -16,28 +19,43 @@ PORTS = ("tenant", "underlay", "host")
 
 
 class VtepAxi(wiring.Component):
-    """`VtepPipeline` with flat AXI4-Stream ports.
+    """`VtepCore` with flat AXI4-Stream and AXI4-Lite ports.
 
     ``s_axis_tenant_*``, ``m_axis_tenant_*`` and the same for ``underlay`` and ``host`` are frames: ``tdata``,
     ``tkeep``, ``tvalid``, ``tready``, ``tlast``, ``tuser``. ``tuser[0]``, with ``tlast``, marks a bad frame; with
     ``tenant_length``, ``s_axis_tenant_tuser[14:1]`` is the frame's length in bytes, beside its first beat. A beat
     whose ``tkeep`` has a hole, or no bit, or without ``tlast`` not all bits, makes its frame bad.
 
-    ``s_axis_config_*``: one beat writes one table entry (`write_layout`). ``s_axis_counter_*``: the address of a
-    counter; ``m_axis_counter_*``: its value. ``idle``: no frame is inside.
+    ``s_axil_*``: the registers of `vtep_registers`, by AXI4-Lite of 32 bits (`AxiLiteSlave`). ``idle``: no frame is
+    inside.
 
     Parameters
     ----------
     parameters : VtepParameters
+    settings, entries
+        What is there after reset: see `VtepCore`.
 
     Notes
     -----
     Latency: two clocks more than `VtepPipeline`, for a register slice at each port; none in cut-through decapsulation,
     whose ports are registers of the core.
+
+    Raises
+    ------
+    ValueError
+        As `VtepCore`.
     """
 
-    def __init__(self, parameters: VtepParameters) -> None:
+    def __init__(
+        self,
+        parameters: VtepParameters,
+        settings: Mapping[str, int] | None = None,
+        entries: Iterable[TableEntry] = (),
+    ) -> None:
         self.parameters = parameters
+        self._initial = settings, check_entries(parameters, entries)
+        self._address_bits = vtep_registers(parameters, settings).address_bits
+        self._axil = axi_lite_signature(self._address_bits)
         members = {}
         for port in PORTS:
             user = 1 + LENGTH_BITS if port == "tenant" and parameters.tenant_length else 1
@@ -46,15 +64,8 @@ class VtepAxi(wiring.Component):
                     members[f"{prefix}_{name}"] = (
                         flow(member.shape) if member.flow is Out else flow.flip()(member.shape)
                     )
-        plain = (
-            ("s_axis_config", In, write_layout(parameters).size),
-            ("s_axis_counter", In, COUNTER_ADDRESS_BITS),
-            ("m_axis_counter", Out, 64),
-        )
-        for prefix, flow, bits in plain:
-            members[f"{prefix}_tdata"] = flow(bits)
-            members[f"{prefix}_tvalid"] = flow(1)
-            members[f"{prefix}_tready"] = flow.flip()(1)
+        for name, member in self._axil.members.items():
+            members[f"s_axil_{name}"] = member.flow.flip()(Shape.cast(member.shape))
         members["idle"] = Out(1)
         super().__init__(members)
 
@@ -68,8 +79,8 @@ class VtepAxi(wiring.Component):
         m.d.comb += [ClockSignal("core").eq(ClockSignal("sync")), ResetSignal("core").eq(resetting)]
         inside = DomainRenamer("core")
 
-        pipeline = VtepPipeline(parameters)
-        m.submodules.pipeline = inside(pipeline)
+        core, slave = VtepCore(parameters, *self._initial), AxiLiteSlave(self._address_bits)
+        m.submodules.core, m.submodules.axil = inside(core), inside(slave)
         fast = parameters.decap_mode is Mode.CUT_THROUGH
         held: list[Value] = []
         for port in PORTS:
@@ -81,8 +92,8 @@ class VtepAxi(wiring.Component):
             sink = AxiStreamSink(parameters.data_width, registered=not (fast and port == "tenant"))
             m.submodules[f"{port}_rx"], m.submodules[f"{port}_tx"] = inside(source), inside(sink)
             held += [source.o.valid, sink.axi.tvalid]
-            wiring.connect(m, source.o, getattr(pipeline, f"{port}_rx"))
-            wiring.connect(m, getattr(pipeline, f"{port}_tx"), sink.i)
+            wiring.connect(m, source.o, getattr(core, f"{port}_rx"))
+            wiring.connect(m, getattr(core, f"{port}_tx"), sink.i)
             for name, member in axi_signature(parameters.data_width).members.items():
                 inner_in, inner_out = getattr(source.axi, name), getattr(sink.axi, name)
                 outer_in, outer_out = getattr(self, f"s_axis_{port}_{name}"), getattr(self, f"m_axis_{port}_{name}")
@@ -92,16 +103,14 @@ class VtepAxi(wiring.Component):
                     m.d.comb += [inner_in.eq(outer_in), outer_out.eq(inner_out)]
                 else:
                     m.d.comb += [outer_in.eq(inner_in & ~resetting), inner_out.eq(outer_out)]
-        m.d.comb += [
-            pipeline.config.valid.eq(self.s_axis_config_tvalid),
-            pipeline.config.payload.eq(self.s_axis_config_tdata),
-            self.s_axis_config_tready.eq(pipeline.config.ready & ~resetting),
-            pipeline.counter_requests.valid.eq(self.s_axis_counter_tvalid),
-            pipeline.counter_requests.payload.eq(self.s_axis_counter_tdata),
-            self.s_axis_counter_tready.eq(pipeline.counter_requests.ready & ~resetting),
-            self.m_axis_counter_tvalid.eq(pipeline.counter_responses.valid & ~resetting),
-            self.m_axis_counter_tdata.eq(pipeline.counter_responses.payload),
-            pipeline.counter_responses.ready.eq(self.m_axis_counter_tready),
-            self.idle.eq(pipeline.idle & ~Cat(*held).any() & ~resetting),
-        ]
+        wiring.connect(m, slave.bus, core.bus)
+        for name, member in self._axil.members.items():
+            inner, outer = Value.cast(getattr(slave.axi, name)), getattr(self, f"s_axil_{name}")
+            if member.flow is Out:
+                m.d.comb += inner.eq(outer)
+            elif name in ("awready", "wready", "arready", "bvalid", "rvalid"):
+                m.d.comb += outer.eq(inner & ~resetting)
+            else:
+                m.d.comb += outer.eq(inner)
+        m.d.comb += self.idle.eq(core.idle & ~Cat(*held).any() & ~resetting)
         return m

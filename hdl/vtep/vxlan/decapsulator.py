@@ -590,7 +590,9 @@ class Decapsulator(wiring.Component):
         m.submodules.commands = commands = TokenQueue(
             store.commands.payload.shape(), JUDGED, margin=2, register_output=True
         )
-        m.submodules.jobs = jobs = TokenQueue(token.shape(), JUDGED, margin=2)
+        # Where the shortest frame has two beats, a job is wanted every second clock at most.
+        spaced = ETHERNET.length > self._parameters.lanes
+        m.submodules.jobs = jobs = TokenQueue(token.shape(), JUDGED, margin=2, spaced=spaced)
         judged, chosen, forgotten = Signal(), Signal(), Signal()
         forget = verdicts.o.payload  # for what the headers tell as well
         m.d.comb += [

@@ -515,7 +515,9 @@ class Encapsulator(wiring.Component):
             user=self._user,
             tail=self._cut_through,
         )
-        m.submodules.jobs = jobs = TokenQueue(reframer.jobs.payload.shape(), waiting, margin=margin)
+        # Where the shortest frame that leaves has two beats, a job is wanted every second clock at most.
+        spaced = overhead(ipv6=False, tagged=False) + ETHERNET.length > parameters.lanes
+        m.submodules.jobs = jobs = TokenQueue(reframer.jobs.payload.shape(), waiting, margin=margin, spaced=spaced)
         m.submodules.store = store = FrameStore(
             parameters.data_width,
             depth=parameters.queue_beats("encap_queue_bytes"),

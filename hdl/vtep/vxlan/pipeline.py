@@ -1,12 +1,11 @@
-"""The VTEP: both directions of SPEC.md, with its ports, its configuration and its counters."""
+"""The data plane of the VTEP: both directions of SPEC.md, with its ports, its tables and its counters."""
 
-from amaranth.hdl import Module, Signal, unsigned
-from amaranth.lib import stream, wiring
+from amaranth.hdl import Cat, Module, Signal
+from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from ..config import VtepParameters
-from ..control.counters import COUNTER_ADDRESS_BITS
-from ..control.tables import Table, settings_layout, write_layout, write_signature
+from ..control.ports import config_bus, counter_bus, entry_read_bus
 from ..packet.queue import PacketQueue
 from ..stream.arbiter import PacketArbiter
 from ..stream.packet import connect_packets, packet_signature
@@ -28,25 +27,29 @@ class VtepPipeline(wiring.Component):
     ----------
     tenant_rx, underlay_rx, host_rx : In(stream)
         Packet streams; ``tenant_rx`` with ``length`` if the parameters say so. Their ``ready`` stays low after reset
-        until the counters are cleared, for as many clocks as the largest table has entries.
+        until tables and counters are cleared, for as many clocks as the largest of them has entries, and until ``run``.
     tenant_tx, underlay_tx, host_tx : Out(stream)
         Packet streams.
-    config : In(stream)
-        Of `write_layout`: one beat writes one table entry; one a clock, in effect 2 clocks later. A frame that enters
-        before may meet the old entry or the new one.
-    counter_requests : In(stream)
-        Addresses of `counter_map`.
-    counter_responses : Out(stream)
-        Values, 64 bits.
+    config : In(`config_bus`)
+        Settings, and writes of table entries; one a clock, in effect 2 clocks later. A frame that enters before may
+        meet the old entry or the new one, never a part of each.
+    entries : In(`entry_read_bus`)
+        Reads of entries. The index is the one of ``config.write``, at which it stands still meanwhile.
+    counters : In(`counter_bus`)
+        Addresses are those of `counter_map`.
+    run : In(1)
+        Frames may enter. Once high, it stays.
+    ready : Out(1)
+        High once tables and counters are clear: ``config`` and ``entries`` are taken.
     idle : Out(1)
-        No frame is inside.
+        A register: no frame is inside. High at earliest one clock after the last one left.
 
     Notes
     -----
     Throughput and latency are those of `Encapsulator` and `Decapsulator`; both run at full rate at once. Frames from
     the host take turns with encapsulated ones on ``underlay_tx``, which adds one clock of latency.
 
-    Reset: frames inside are forgotten, all tables are emptied, settings and counters are 0.
+    Reset: frames inside are forgotten, all tables are emptied, counters are 0.
     """
 
     def __init__(self, parameters: VtepParameters) -> None:
@@ -60,9 +63,11 @@ class VtepPipeline(wiring.Component):
                 "underlay_tx": Out(packets),
                 "host_rx": In(packets),
                 "host_tx": Out(packets),
-                "config": In(write_signature(parameters)),
-                "counter_requests": In(stream.Signature(unsigned(COUNTER_ADDRESS_BITS))),
-                "counter_responses": Out(stream.Signature(unsigned(64))),
+                "config": In(config_bus(parameters)),
+                "entries": In(entry_read_bus(parameters)),
+                "counters": In(counter_bus()),
+                "run": In(1),
+                "ready": Out(1),
                 "idle": Out(1),
             }
         )
@@ -80,7 +85,10 @@ class VtepPipeline(wiring.Component):
 
         # Frames enter when the counters are clear and the tables empty.
         running = Signal()
-        m.d.sync += running.eq(statistics.ready & encapsulator.ready & decapsulator.ready)
+        m.d.sync += [
+            self.ready.eq(statistics.ready & encapsulator.ready & decapsulator.ready),
+            running.eq(self.ready & self.run),
+        ]
         m.d.comb += [encapsulator.run.eq(running), decapsulator.run.eq(running)]
         connect_packets(m, wiring.flipped(self.tenant_rx), encapsulator.i)
         connect_packets(m, wiring.flipped(self.underlay_rx), decapsulator.i)
@@ -95,19 +103,31 @@ class VtepPipeline(wiring.Component):
         connect_packets(m, decapsulator.tenant, wiring.flipped(self.tenant_tx))
         connect_packets(m, decapsulator.host, wiring.flipped(self.host_tx))
 
-        settings = Signal(settings_layout())
-        enable = Signal()
-        write = Signal(write_layout(parameters))
-        m.d.comb += self.config.ready.eq(running)
-        m.d.sync += [enable.eq(self.config.valid & running), write.eq(self.config.payload)]
-        with m.If(enable & (write.table == Table.SETTINGS)):
-            m.d.sync += settings.eq(write.entry[: settings_layout().size])
+        # Registered once, together, since the way to the tables is long.
+        enable, strobe = Signal(), Signal()
+        write = Signal.like(self.config.write, reset_less=True)
+        table = Signal.like(self.entries.table, reset_less=True)
+        m.d.sync += [
+            enable.eq(self.config.enable & self.ready),
+            write.eq(self.config.write),
+            strobe.eq(self.entries.strobe & self.ready),
+            table.eq(self.entries.table),
+        ]
         for block in (encapsulator, decapsulator):
             m.d.comb += [
-                block.config.settings.eq(settings),
+                block.config.settings.eq(self.config.settings),
                 block.config.enable.eq(enable),
                 block.config.write.eq(write),
+                block.entries.strobe.eq(strobe),
+                block.entries.table.eq(table),
+                block.entries.index.eq(write.index),
             ]
+        # A table is in one of the two, and what does not answer is 0.
+        both = (encapsulator.entries, decapsulator.entries)
+        m.d.comb += [
+            self.entries.valid.eq(Cat(part.valid for part in both).any()),
+            self.entries.entry.eq(both[0].entry | both[1].entry),
+        ]
 
         streams = (
             self.tenant_rx,
@@ -126,8 +146,9 @@ class VtepPipeline(wiring.Component):
         wiring.connect(m, encapsulator.carried, statistics.encap_carried)
         wiring.connect(m, decapsulator.carried, statistics.decap_carried)
         m.d.comb += statistics.too_big.eq(encapsulator.too_big)
-        wiring.connect(m, wiring.flipped(self.counter_requests), statistics.requests)
-        wiring.connect(m, statistics.responses, wiring.flipped(self.counter_responses))
+        wiring.connect(m, wiring.flipped(self.counters), statistics.control)
 
-        m.d.comb += self.idle.eq(encapsulator.idle & decapsulator.idle & host_queue.idle & ~underlay.o.valid)
+        entering = self.tenant_rx.valid | self.underlay_rx.valid | self.host_rx.valid
+        inside = ~(encapsulator.idle & decapsulator.idle & host_queue.idle) | underlay.o.valid
+        m.d.sync += self.idle.eq(~inside & ~entering)
         return m

@@ -3,15 +3,15 @@
 from functools import reduce
 from operator import or_
 
-from amaranth.hdl import Cat, Module, Mux, Signal, Value, unsigned
-from amaranth.lib import stream, wiring
+from amaranth.hdl import Cat, Module, Mux, Signal, Value
+from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from ..config import LENGTH_BITS, VtepParameters
 from ..control.bank import CounterBank
-from ..control.counters import BANK_SHIFT, COUNTER_ADDRESS_BITS, DECAP_REASONS, ENCAP_REASONS, PORTS
+from ..control.counters import BANK_SHIFT, DECAP_REASONS, ENCAP_REASONS, PORTS
 from ..control.meter import PortMeter
-from ..control.ports import carried_event, reason_event
+from ..control.ports import carried_event, counter_bus, reason_event
 from ..stream.packet import packet_layout
 
 __all__ = ["Statistics"]
@@ -33,16 +33,16 @@ class Statistics(wiring.Component):
         What passes the ports, in the order of ``PORTS``: ``valid``, ``ready``, ``payload``.
     encap_reason, decap_reason, too_big, encap_carried, decap_carried : In
         The events of encapsulator and decapsulator.
-    requests : In(stream)
-        Addresses of `counter_map`.
-    responses : Out(stream)
-        The values, in order; 64 bits, consistent. An address without a counter reads as 0.
+    control : In(`counter_bus`)
+        Reads and commands. An address without a counter reads as 0. A command finds every counter as it is with all
+        events up to the clock of the command, and without any later one.
     ready : Out(1)
-        Low after reset until all counters are 0; events are lost until then.
+        Low after reset until all counters are 0; events are lost until then, and ``control.busy`` is high.
 
     Notes
     -----
-    One event of each kind a clock; none is lost. A read takes 6 clocks.
+    One event of each kind a clock; none is lost. A read takes 6 clocks. A command takes as many clocks without an event
+    of a kind as there are counters of that kind, and 7 more; reads wait for its end.
     """
 
     def __init__(self, parameters: VtepParameters) -> None:
@@ -58,8 +58,7 @@ class Statistics(wiring.Component):
                 "too_big": In(1),
                 "encap_carried": In(carried_event(parameters)),
                 "decap_carried": In(carried_event(parameters)),
-                "requests": In(stream.Signature(unsigned(COUNTER_ADDRESS_BITS))),
-                "responses": Out(stream.Signature(unsigned(64))),
+                "control": In(counter_bus()),
                 "ready": Out(1),
             }
         )
@@ -67,12 +66,29 @@ class Statistics(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         parameters = self._parameters
-        field = self.requests.payload[0]
-        index = self.requests.payload[1:BANK_SHIFT]
-        bank_number = self.requests.payload[BANK_SHIFT:]
+        requests, responses = self.control.requests, self.control.responses
+        address, snapshot = requests.payload.address, requests.payload.snapshot
+        field, index, bank_number = address[0], address[1:BANK_SHIFT], address[BANK_SHIFT:]
         start = Signal()
         values: list[Value] = []
         ready: list[Value] = []
+        busy: list[Value] = []
+
+        # All banks and meters see a command in the same clock.
+        clear, take_snapshot, pending = Signal(), Signal(), Signal()
+        m.d.sync += [
+            clear.eq(self.control.clear),
+            take_snapshot.eq(self.control.take_snapshot),
+            pending.eq(clear | take_snapshot),
+        ]
+
+        def join(counters: CounterBank | PortMeter) -> None:
+            m.d.comb += [
+                counters.clear.eq(clear),
+                counters.take_snapshot.eq(take_snapshot),
+                counters.read_enable.eq(start),
+                counters.read_snapshot.eq(snapshot),
+            ]
 
         def bank(name: str, entries: int, byte_bits: int, strobe: Value, number: Value, length: Value) -> Value:
             m.submodules[name] = counters = CounterBank(entries, byte_bits)
@@ -80,11 +96,12 @@ class Statistics(wiring.Component):
                 counters.strobe.eq(strobe),
                 counters.index.eq(number),
                 counters.bytes.eq(length),
-                counters.read_enable.eq(start),
                 counters.read_index.eq(index),
                 counters.read_field.eq(field),
             ]
+            join(counters)
             ready.append(counters.ready)
+            busy.append(counters.busy)
             inside = Signal(name=f"{name}_inside")
             m.d.comb += inside.eq((index < entries) & ((field == 0) | (byte_bits != 0)))
             return Mux(inside, counters.read_value, 0)
@@ -93,7 +110,10 @@ class Statistics(wiring.Component):
         event = self.encap_reason
         reasons = bank("encap_reasons", len(ENCAP_REASONS) - 1, 0, event.strobe, event.index, 0)
         m.submodules.too_big = too_big = CounterBank(1)
-        m.d.comb += [too_big.strobe.eq(self.too_big), too_big.read_enable.eq(start)]
+        m.d.comb += too_big.strobe.eq(self.too_big)
+        join(too_big)
+        ready.append(too_big.ready)
+        busy.append(too_big.busy)
         is_mtu = (index == ENCAP_REASONS.index("mtu")) & (field == 0)
         values.append(Mux(is_mtu, too_big.read_value, reasons))
         event = self.decap_reason
@@ -107,9 +127,9 @@ class Statistics(wiring.Component):
                 meter.valid.eq(port.valid),
                 meter.ready.eq(port.ready),
                 meter.payload.eq(port.payload),
-                meter.read_enable.eq(start),
                 meter.read_field.eq(field),
             ]
+            join(meter)
             port_value = Mux(index == i, meter.read_value, port_value)
         values.append(port_value)
 
@@ -139,12 +159,15 @@ class Statistics(wiring.Component):
         count = Signal(range(LATENCY + 3))
         answer = Signal(64)
         full = Signal()
+        working = Signal(init=1)
+        m.d.sync += working.eq(~self.ready | Cat(*busy).any())
         m.d.comb += [
             self.ready.eq(Cat(*ready).all()),
-            start.eq(self.requests.valid & self.ready & (count == 0) & ~full),
-            self.requests.ready.eq(count == LATENCY + 1),
-            self.responses.valid.eq(full),
-            self.responses.payload.eq(answer),
+            self.control.busy.eq(working | clear | take_snapshot | pending),
+            start.eq(requests.valid & ~self.control.busy & (count == 0) & ~full),
+            requests.ready.eq(count == LATENCY + 1),
+            responses.valid.eq(full),
+            responses.payload.eq(answer),
         ]
         with m.If(start):
             m.d.sync += count.eq(1)
@@ -152,6 +175,6 @@ class Statistics(wiring.Component):
             m.d.sync += [count.eq(0), full.eq(1), answer.eq(reduce(or_, chosen))]
         with m.Elif(count != 0):
             m.d.sync += count.eq(count + 1)
-        with m.If(self.responses.valid & self.responses.ready):
+        with m.If(responses.valid & responses.ready):
             m.d.sync += full.eq(0)
         return m

@@ -24,10 +24,11 @@ from cocotbext.axi import AxiStreamBus, AxiStreamFrame, AxiStreamSink, AxiStream
 from vtep.config import LENGTH_BITS, Mode, VtepParameters
 from vtep.control.counters import counter_map
 from vtep_host.config import Config
-from vtep_host.tables import counter_names, encode
+from vtep_host.device import Device
+from vtep_host.tables import contents, counter_names
 
 from ..golden import Frame, GoldenModel, Prediction
-from .ports import ConfigPort, CounterPort
+from .registers import RegisterPort
 from .scoreboard import Outputs, compare_counters, compare_frames, unpredicted_marked
 from .streams import PacketSink, PacketSource, Pauses, axi_frame, packet
 
@@ -92,7 +93,7 @@ class Bench:
     seed : int
         Seed of pauses and noise.
     idle, stall : float
-        Chance of a pause before each beat of the inputs, and of the outputs and the counter port; 0 .. 1.
+        Chance of a pause before each beat of the inputs, and of the outputs; 0 .. 1.
     burst : int
         Longest pause, in clocks.
     plain : bool
@@ -138,8 +139,7 @@ class Bench:
                 sink.pauses = Pauses(self.rng, stall, burst)
             self.sources[port] = source
             self.sinks[port] = sink
-        self.config_port = ConfigPort(dut, self.clk, Pauses(self.rng, idle, burst))
-        self.counter_port = CounterPort(dut, self.clk, Pauses(self.rng, stall, burst))
+        self.registers = RegisterPort(dut, parameters)
         self.config: Config | None = None
         self.model: GoldenModel | None = None
         self.marked: dict[str, list[Frame]] = {port: [] for port in PORTS}
@@ -176,8 +176,6 @@ class Bench:
         for stream in (*self.sources.values(), *self.sinks.values()):
             stream.assert_reset(True)
             stream.clear()
-        self.dut.s_axis_config_tvalid.value = 0
-        self.dut.s_axis_counter_tvalid.value = 0
         await ClockCycles(self.clk, clocks)
         self.dut.rst.value = 0
         for stream in (*self.sources.values(), *self.sinks.values()):
@@ -188,7 +186,8 @@ class Bench:
 
     async def configure(self, config: Config) -> None:
         """Write ``config`` and start a golden model with it."""
-        await self.config_port.write(encode(config, self.parameters))
+        wanted = contents(config, self.parameters)
+        await self.registers.run(lambda device: device.write_contents(wanted))
         self.config = config
         self.model = GoldenModel(
             config,
@@ -261,10 +260,8 @@ class Bench:
         addresses = counter_map(self.parameters)
         names = counter_names(self.config, self.parameters) if self.config is not None else {}
         meaning = {address: name for name, address in names.items()}
-        values = await self.counter_port.read(list(addresses.values()))
-        return {
-            meaning.get(address, name): value for (name, address), value in zip(addresses.items(), values, strict=True)
-        }
+        values = await self.registers.run(Device.read_counters)
+        return {meaning.get(address, name): values[name] for name, address in addresses.items()}
 
     async def exchange(
         self,

@@ -21,7 +21,6 @@ import cocotb
 from cocotb_tools.runner import Verilator
 
 from vtep.config import LENGTH_BITS, Mode, VtepParameters
-from vtep.control.tables import write_layout
 
 from ..harness.build import cached_verilog, find_verilator
 
@@ -187,7 +186,6 @@ def prepare(parameters: VtepParameters, root: Path, *, verilog: str | None = Non
         values = {
             "W": parameters.data_width,
             "U": 1 + LENGTH_BITS if parameters.tenant_length else 1,
-            "C": write_layout(parameters).size,
         }
         core = folder / "vtep.v"
         if not core.exists() or core.read_text() != verilog:

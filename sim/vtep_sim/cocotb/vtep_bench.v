@@ -9,8 +9,7 @@
 `timescale 1ns / 1ps
 module vtep_bench #(
     parameter W = 64,
-    parameter U = 1,
-    parameter C = 32
+    parameter U = 1
 ) (
     input  wire           clk /* verilator public_flat_rw */,
     input  wire           rst /* verilator public_flat_rw */,
@@ -50,15 +49,27 @@ module vtep_bench #(
     input  wire           m_axis_host_tready /* verilator public_flat_rw */,
     output wire           m_axis_host_tlast /* verilator public_flat_rw */,
     output wire [0:0]     m_axis_host_tuser /* verilator public_flat_rw */,
-    input  wire [C-1:0]   s_axis_config_tdata /* verilator public_flat_rw */,
-    input  wire           s_axis_config_tvalid /* verilator public_flat_rw */,
-    output wire           s_axis_config_tready /* verilator public_flat_rw */,
-    input  wire [22:0]    s_axis_counter_tdata /* verilator public_flat_rw */,
-    input  wire           s_axis_counter_tvalid /* verilator public_flat_rw */,
-    output wire           s_axis_counter_tready /* verilator public_flat_rw */,
-    output wire [63:0]    m_axis_counter_tdata /* verilator public_flat_rw */,
-    output wire           m_axis_counter_tvalid /* verilator public_flat_rw */,
-    input  wire           m_axis_counter_tready /* verilator public_flat_rw */,
+    input  wire [11:0]    s_axil_awaddr /* verilator public_flat_rw */,
+    input  wire [2:0]     s_axil_awprot /* verilator public_flat_rw */,
+    input  wire           s_axil_awvalid /* verilator public_flat_rw */,
+    output wire           s_axil_awready /* verilator public_flat_rw */,
+    input  wire [31:0]    s_axil_wdata /* verilator public_flat_rw */,
+    input  wire [3:0]     s_axil_wstrb /* verilator public_flat_rw */,
+    input  wire           s_axil_wvalid /* verilator public_flat_rw */,
+    output wire           s_axil_wready /* verilator public_flat_rw */,
+    output wire [1:0]     s_axil_bresp /* verilator public_flat_rw */,
+    output wire           s_axil_bvalid /* verilator public_flat_rw */,
+    input  wire           s_axil_bready /* verilator public_flat_rw */,
+    input  wire [11:0]    s_axil_araddr /* verilator public_flat_rw */,
+    input  wire [2:0]     s_axil_arprot /* verilator public_flat_rw */,
+    input  wire           s_axil_arvalid /* verilator public_flat_rw */,
+    output wire           s_axil_arready /* verilator public_flat_rw */,
+    output wire [31:0]    s_axil_rdata /* verilator public_flat_rw */,
+    output wire [1:0]     s_axil_rresp /* verilator public_flat_rw */,
+    output wire           s_axil_rvalid /* verilator public_flat_rw */,
+    input  wire           s_axil_rready /* verilator public_flat_rw */,
+    input  wire           script_run /* verilator public_flat_rw */,
+    output reg            script_done /* verilator public_flat_rw */,
     output wire           idle /* verilator public_flat_rw */,
     output wire [191:0]   unstable /* verilator public_flat_rw */,
     output wire [191:0]   ragged /* verilator public_flat_rw */,
@@ -69,6 +80,64 @@ module vtep_bench #(
     output reg  [31:0]    activity /* verilator public_flat_rw */,
     output reg  [31:0]    quiet /* verilator public_flat_rw */
 );
+    // The script: register accesses of a file, made one after the other. A line is kind (0 read, 1 write, 2 wait until
+    // bits are clear), address, and value to write or bits to wait for. The answers go into another file: value and
+    // response. It runs from a rising edge of `script_run`, and `script_done` rises when it is over.
+    reg         running, ran, waiting;
+    reg  [11:0] script_awaddr, script_araddr;
+    reg  [31:0] script_wdata;
+    wire [3:0]  script_wstrb = 4'hf;
+    reg         script_awvalid, script_wvalid, script_arvalid;
+    integer     file, answers, found;
+    reg  [31:0] kind, address, operand;
+
+    initial begin
+        {running, ran, waiting, script_done, script_awvalid, script_wvalid, script_arvalid} = 0;
+        {script_awaddr, script_araddr, script_wdata} = 0;
+    end
+
+    always @(posedge clk) begin
+        ran <= script_run;
+        if (s_axil_awready) script_awvalid <= 0;
+        if (s_axil_wready) script_wvalid <= 0;
+        if (s_axil_arready) script_arvalid <= 0;
+        if (!script_run)
+            script_done <= 0;
+        if (script_run && !ran) begin
+            file = $fopen("script.txt", "r");
+            answers = $fopen("answers.txt", "w");
+            found = $fscanf(file, "%h %h %h", kind, address, operand);
+            running <= found == 3;
+            script_done <= found != 3;
+            waiting <= 0;
+            if (found != 3) begin
+                $fclose(file);
+                $fclose(answers);
+            end
+        end else if (running && !waiting) begin
+            waiting <= 1;
+            if (kind == 1) begin
+                {script_awvalid, script_wvalid} <= 3;
+                script_awaddr <= address[11:0];
+                script_wdata <= operand;
+            end else begin
+                script_arvalid <= 1;
+                script_araddr <= address[11:0];
+            end
+        end else if (running && (s_axil_bvalid || s_axil_rvalid)) begin
+            waiting <= 0;
+            if (!(kind == 2 && s_axil_rresp == 0 && |(s_axil_rdata & operand))) begin
+                $fdisplay(answers, "%h %h", kind == 1 ? 0 : s_axil_rdata, kind == 1 ? s_axil_bresp : s_axil_rresp);
+                found = $fscanf(file, "%h %h %h", kind, address, operand);
+                if (found != 3) begin
+                    $fclose(file);
+                    $fclose(answers);
+                    running <= 0;
+                    script_done <= 1;
+                end
+            end
+        end
+    end
     vtep core (
         .clk(clk),
         .rst(rst),
@@ -108,15 +177,25 @@ module vtep_bench #(
         .m_axis_host_tready(m_axis_host_tready),
         .m_axis_host_tlast(m_axis_host_tlast),
         .m_axis_host_tuser(m_axis_host_tuser),
-        .s_axis_config_tdata(s_axis_config_tdata),
-        .s_axis_config_tvalid(s_axis_config_tvalid),
-        .s_axis_config_tready(s_axis_config_tready),
-        .s_axis_counter_tdata(s_axis_counter_tdata),
-        .s_axis_counter_tvalid(s_axis_counter_tvalid),
-        .s_axis_counter_tready(s_axis_counter_tready),
-        .m_axis_counter_tdata(m_axis_counter_tdata),
-        .m_axis_counter_tvalid(m_axis_counter_tvalid),
-        .m_axis_counter_tready(m_axis_counter_tready),
+        .s_axil_awaddr(running ? script_awaddr : s_axil_awaddr),
+        .s_axil_awprot(s_axil_awprot),
+        .s_axil_awvalid(running ? script_awvalid : s_axil_awvalid),
+        .s_axil_awready(s_axil_awready),
+        .s_axil_wdata(running ? script_wdata : s_axil_wdata),
+        .s_axil_wstrb(running ? script_wstrb : s_axil_wstrb),
+        .s_axil_wvalid(running ? script_wvalid : s_axil_wvalid),
+        .s_axil_wready(s_axil_wready),
+        .s_axil_bresp(s_axil_bresp),
+        .s_axil_bvalid(s_axil_bvalid),
+        .s_axil_bready(running || s_axil_bready),
+        .s_axil_araddr(running ? script_araddr : s_axil_araddr),
+        .s_axil_arprot(s_axil_arprot),
+        .s_axil_arvalid(running ? script_arvalid : s_axil_arvalid),
+        .s_axil_arready(s_axil_arready),
+        .s_axil_rdata(s_axil_rdata),
+        .s_axil_rresp(s_axil_rresp),
+        .s_axil_rvalid(s_axil_rvalid),
+        .s_axil_rready(running || s_axil_rready),
         .idle(idle)
     );
 
@@ -176,9 +255,7 @@ module vtep_bench #(
         m_axis_host_tready, m_axis_underlay_tready, m_axis_tenant_tready,
         s_axis_host_tready, s_axis_underlay_tready, s_axis_tenant_tready
     };
-    wire       moved = |(valid & ready) || (s_axis_config_tvalid && s_axis_config_tready)
-                       || (s_axis_counter_tvalid && s_axis_counter_tready)
-                       || (m_axis_counter_tvalid && m_axis_counter_tready);
+    wire       moved = |(valid & ready) || running;
 
     initial begin
         idle_in = 0;

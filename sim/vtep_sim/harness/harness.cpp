@@ -1,4 +1,5 @@
-// Clocks the Verilated core and moves frames through its AXI4-Stream ports, as a shared library for ctypes.
+// Clocks the Verilated core, moves frames through its AXI4-Stream ports and accesses its registers through its
+// AXI4-Lite port, as a shared library for ctypes.
 //
 // A clock has two evaluations: with clk low, after the inputs changed, so that combinational outputs settle and the
 // handshakes can be sampled; and the rising edge. The queues live here, so that a batch of any number of clocks
@@ -53,6 +54,19 @@ struct Record {  // mirrored in library.py
 struct Statistics {  // mirrored in library.py
     uint64_t beats;
     uint64_t waits;  // valid without ready
+};
+
+enum Kind { read_word = 0, write_word = 1, wait_clear = 2 };
+
+struct Access {  // mirrored in library.py
+    uint32_t kind;
+    uint32_t address;
+    uint32_t value;  // to write; of a wait, the bits of the word that have to be clear
+};
+
+struct Answer {  // mirrored in library.py
+    uint32_t value;
+    uint32_t response;  // RRESP or BRESP
 };
 
 class Random {  // xorshift64
@@ -164,14 +178,15 @@ class Harness {
             sources_[p].pacing = source_pacing;
             sinks_[p].pacing = sink_pacing;
         }
-        words_.clear();
-        word_ = 0;
-        questions_.clear();
-        question_ = answers_due_ = 0;
+        accesses_.clear();
+        access_ = 0;
+        under_way_ = false;
         answers_.clear();
         top_->s_axis_tenant_tvalid = top_->s_axis_underlay_tvalid = top_->s_axis_host_tvalid = 0;
         top_->m_axis_tenant_tready = top_->m_axis_underlay_tready = top_->m_axis_host_tready = 0;
-        top_->s_axis_config_tvalid = top_->s_axis_counter_tvalid = top_->m_axis_counter_tready = 0;
+        top_->s_axil_awvalid = top_->s_axil_wvalid = top_->s_axil_arvalid = 0;
+        top_->s_axil_bready = top_->s_axil_rready = 1;
+        top_->s_axil_wstrb = 15;
         top_->rst = 1;
         for (int i = 0; i < 4; ++i) {
             low();
@@ -181,25 +196,18 @@ class Harness {
         error_.clear();
     }
 
-    int run(uint64_t clocks, unsigned more, uint64_t watchdog);
+    int run(uint64_t clocks, unsigned more, uint64_t watchdog, bool only_accesses);
 
     Source &source(unsigned port) { return sources_[port]; }
     Sink &sink(unsigned port) { return sinks_[port]; }
     uint64_t clock() const { return clock_; }
     const char *error() const { return error_.c_str(); }
-    std::vector<uint64_t> &answers() { return answers_; }
+    std::vector<Answer> &answers() { return answers_; }
 
-    void configure(const uint8_t *words, size_t word_bytes, size_t count) {
-        words_.erase(words_.begin(), words_.begin() + word_ * word_bytes_);
-        word_ = 0;
-        word_bytes_ = word_bytes;
-        words_.insert(words_.end(), words, words + word_bytes * count);
-    }
-
-    void ask(const uint32_t *addresses, size_t count) {
-        questions_.erase(questions_.begin(), questions_.begin() + question_);
-        question_ = 0;
-        questions_.insert(questions_.end(), addresses, addresses + count);
+    void access(const Access *accesses, size_t count) {
+        accesses_.erase(accesses_.begin(), accesses_.begin() + access_);
+        access_ = 0;
+        accesses_.insert(accesses_.end(), accesses, accesses + count);
     }
 
   private:
@@ -236,6 +244,9 @@ class Harness {
     void taken(unsigned p);
     template <class Data, class Keep>
     bool receive(unsigned p, const Data &data, Keep keep, bool valid, bool last, bool user);
+    bool accessing() const { return access_ < accesses_.size(); }
+    void drive_access();
+    bool exchange_access();
     std::string stuck() const;
 
     VerilatedContext context_;
@@ -245,12 +256,10 @@ class Harness {
 #endif
     Source sources_[ports];
     Sink sinks_[ports];
-    std::vector<uint8_t> words_;
-    size_t word_ = 0, word_bytes_ = 1;
-    std::vector<uint32_t> questions_;
-    size_t question_ = 0;
-    uint64_t answers_due_ = 0;
-    std::vector<uint64_t> answers_;
+    std::vector<Access> accesses_;
+    size_t access_ = 0;       // the one under way or next
+    bool under_way_ = false;  // its address is on the port or was taken
+    std::vector<Answer> answers_;
     uint64_t clock_ = 0;
     const uint64_t period_;  // of the waveform's clock, in ps
     std::string error_;
@@ -359,6 +368,40 @@ inline bool Harness::receive(unsigned p, const Data &data, Keep keep, bool valid
     return true;
 }
 
+// One access at a time: the address (and the data) is offered until it is taken, then the response is waited for.
+inline void Harness::drive_access() {
+    if (under_way_ || !accessing()) return;
+    Vvtep &top = *top_;
+    const Access &access = accesses_[access_];
+    if (access.kind == write_word) {
+        top.s_axil_awaddr = access.address;
+        top.s_axil_wdata = access.value;
+        top.s_axil_awvalid = top.s_axil_wvalid = 1;
+    } else {
+        top.s_axil_araddr = access.address;
+        top.s_axil_arvalid = 1;
+    }
+    under_way_ = true;
+}
+
+// Whether an access ended that does not have to be repeated. Called between the edges; what it lowers changes behind
+// the next one.
+inline bool Harness::exchange_access() {
+    Vvtep &top = *top_;
+    const bool answered = top.s_axil_bvalid || top.s_axil_rvalid;
+    if (!under_way_ || !answered) return false;
+    const Access &access = accesses_[access_];
+    under_way_ = false;
+    if (access.kind == write_word) {
+        answers_.push_back({0, top.s_axil_bresp});
+    } else {
+        if (access.kind == wait_clear && top.s_axil_rresp == 0 && (top.s_axil_rdata & access.value)) return false;
+        answers_.push_back({top.s_axil_rdata, top.s_axil_rresp});
+    }
+    ++access_;
+    return true;
+}
+
 std::string Harness::stuck() const {
     std::string text;
     const bool readies[ports] = {!!top_->s_axis_tenant_tready, !!top_->s_axis_underlay_tready,
@@ -376,6 +419,13 @@ std::string Harness::stuck() const {
         text += std::string("; m_axis_") + port_names[p] + " tvalid " + (valids[p] ? "1" : "0") + " tready " +
                 (sinks_[p].ready ? "1" : "0");
         if (sinks_[p].length) text += ", inside a frame";
+    }
+    if (accessing()) {
+        char access[64];
+        const char *const kinds[] = {"read of", "write to", "wait at"};
+        std::snprintf(access, sizeof access, "; %s register %#x under way", kinds[accesses_[access_].kind],
+                      (unsigned)accesses_[access_].address);
+        text += access;
     }
     return text + "; idle " + (top_->idle ? "1" : "0");
 }
@@ -404,7 +454,8 @@ std::string Harness::stuck() const {
 
 // Run until everything that was queued has passed and the core is idle, or `clocks` are over, or a source of the
 // mask `more` has run dry (the simulation then stands between two clocks, so the next push leaves no gap).
-int Harness::run(uint64_t clocks, unsigned more, uint64_t watchdog) {
+// `only_accesses`: until the queued accesses are done, whatever the frames do.
+int Harness::run(uint64_t clocks, unsigned more, uint64_t watchdog, bool only_accesses) {
     Vvtep &top = *top_;
     const uint64_t end = clock_ + clocks;
     uint64_t quiet = 0;   // clocks without a beat on any port
@@ -416,38 +467,27 @@ int Harness::run(uint64_t clocks, unsigned more, uint64_t watchdog) {
         DRIVE(0, tenant);
         DRIVE(1, underlay);
         DRIVE(2, host);
-        const bool word = word_ * word_bytes_ < words_.size();
-        if (word) store(top.s_axis_config_tdata, &words_[word_ * word_bytes_], word_bytes_);
-        top.s_axis_config_tvalid = word;
-        const bool question = question_ < questions_.size();
-        if (question) top.s_axis_counter_tdata = questions_[question_];
-        top.s_axis_counter_tvalid = question;
-        top.m_axis_counter_tready = 1;
+        drive_access();
         low();
 
         bool moved = false, offered = false;
         EXCHANGE(0, tenant)
         EXCHANGE(1, underlay)
         EXCHANGE(2, host)
-        if (word && top.s_axis_config_tready) {
-            ++word_;
-            moved = true;
+        if (!under_way_ && (top.s_axil_bvalid || top.s_axil_rvalid)) {
+            return fail("s_axil: a response nobody waits for at clock %llu", (unsigned long long)clock_);
         }
-        if (question && top.s_axis_counter_tready) {
-            ++question_;
-            ++answers_due_;
-            moved = true;
-        }
-        if (top.m_axis_counter_tvalid) {
-            if (answers_due_ == 0) return fail("m_axis_counter: a value nobody asked for at clock %llu", (unsigned long long)clock_);
-            --answers_due_;
-            answers_.push_back(top.m_axis_counter_tdata);
-            moved = true;
-        }
-        const bool empty = sources_[0].empty() && sources_[1].empty() && sources_[2].empty() && !word && !question &&
-                           answers_due_ == 0;
+        const bool aw_taken = top.s_axil_awvalid && top.s_axil_awready;
+        const bool w_taken = top.s_axil_wvalid && top.s_axil_wready;
+        const bool ar_taken = top.s_axil_arvalid && top.s_axil_arready;
+        if (exchange_access()) moved = true;
+        const bool empty = sources_[0].empty() && sources_[1].empty() && sources_[2].empty() && !accessing();
         const bool still = top.idle && empty && !moved && !offered;
         high();
+        if (aw_taken) top.s_axil_awvalid = 0;
+        if (w_taken) top.s_axil_wvalid = 0;
+        if (ar_taken) top.s_axil_arvalid = 0;
+        if (only_accesses && !accessing()) return done;
 
         settled = still ? settled + 1 : 0;
         if (settled == settle_clocks) {
@@ -509,21 +549,17 @@ EXPORT void vtep_push(Harness *harness, unsigned port, const uint8_t *data, cons
     harness->source(port).push(data, lengths, users, count);
 }
 
-EXPORT void vtep_configure(Harness *harness, const uint8_t *words, uint64_t word_bytes, uint64_t count) {
-    harness->configure(words, word_bytes, count);
-}
+EXPORT void vtep_access(Harness *harness, const Access *accesses, uint64_t count) { harness->access(accesses, count); }
 
-EXPORT void vtep_ask(Harness *harness, const uint32_t *addresses, uint64_t count) { harness->ask(addresses, count); }
-
-EXPORT int vtep_run(Harness *harness, uint64_t clocks, unsigned more, uint64_t watchdog) {
-    return guarded([&] { return harness->run(clocks, more, watchdog); });
+EXPORT int vtep_run(Harness *harness, uint64_t clocks, unsigned more, uint64_t watchdog, int only_accesses) {
+    return guarded([&] { return harness->run(clocks, more, watchdog, only_accesses); });
 }
 
 EXPORT const char *vtep_error(Harness *harness) { return harness->error(); }
 
 EXPORT uint64_t vtep_clock(Harness *harness) { return harness->clock(); }
 
-EXPORT uint64_t vtep_answers(Harness *harness, const uint64_t **values) {
+EXPORT uint64_t vtep_answers(Harness *harness, const Answer **values) {
     *values = harness->answers().data();
     return harness->answers().size();
 }
@@ -558,4 +594,3 @@ EXPORT void vtep_statistics(Harness *harness, int sink, unsigned port, Statistic
 
 EXPORT unsigned vtep_data_width() { return VTEP_DATA_WIDTH; }
 EXPORT unsigned vtep_traces() { return VM_TRACE; }
-EXPORT unsigned vtep_config_bytes() { return sizeof(Vvtep::s_axis_config_tdata); }

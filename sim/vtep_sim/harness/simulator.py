@@ -16,12 +16,13 @@ from typing import NamedTuple, Protocol, Self
 
 from vtep.config import VtepParameters
 from vtep.control.counters import counter_map
-from vtep.control.tables import write_layout
 from vtep_host.config import Config
-from vtep_host.tables import counter_names, encode
+from vtep_host.device import Device
+from vtep_host.tables import contents, counter_names
+from vtep_host.transport import AccessRefusedError
 
 from .build import build_model, cached_verilog
-from .library import DONE, FAILED, Library, Record, Statistics
+from .library import DONE, FAILED, READ, WRITE, Access, Answer, Library, Record, Statistics
 from .tools import BuildError
 
 __all__ = ["PORTS", "OutputFrame", "PortStatistics", "Result", "SimulationError", "Simulator", "Span", "Training"]
@@ -186,9 +187,7 @@ class Simulator:
         if waves:
             waves.open("wb").close()  # Verilator does not tell when it cannot
         self._library = Library(model)
-        self._word_bytes = -(-write_layout(parameters).size // 8)
-        if self._word_bytes > self._library.config_bytes():
-            raise SimulationError("the Verilog's s_axis_config_tdata is narrower than write_layout of the parameters")
+        self._device: Device | None = None
         self._handle = self._library.open(bytes(waves) if waves else None, round(1_000_000 / clock_mhz))
         if not self._handle:
             raise SimulationError(self._library.last_error().decode())
@@ -217,40 +216,73 @@ class Simulator:
         """Reset the core for 4 clocks: tables, settings and counters are empty, frames under way are lost."""
         self._check(self._library.reset(self._handle))
         self.config = None
+        self._device = None
 
     def configure(self, config: Config) -> None:
-        """Write a whole configuration into the tables of a core out of reset and wait until it is there.
+        """Write a whole configuration into the registers of a core out of reset and wait until it is in effect.
 
         Raises
         ------
         vtep_host.config.ConfigError
             The configuration asks for more than the build has.
         """
-        self.write(encode(config, self.parameters))
+        self.device.write_contents(contents(config, self.parameters))
+        self._finish()
         self.config = config
 
-    def write(self, words: Sequence[int]) -> None:
-        """Send words to the configuration port (`vtep.control.tables.write_layout`)."""
-        blob = b"".join(word.to_bytes(self._word_bytes, "little") for word in words)
-        self._library.configure(self._handle, blob, self._word_bytes, len(words))
-        self._finish()
+    @property
+    def device(self) -> Device:
+        """The driver of the core's registers; its accesses take clocks, in which queued frames go on."""
+        if self._device is None:
+            self._device = Device(_Transport(self), expected=self.parameters)
+        return self._device
 
-    def read(self, addresses: Sequence[int]) -> list[int]:
-        """Values of counters by their addresses at the counter port."""
-        self._library.ask(self._handle, (c_uint32 * len(addresses))(*addresses), len(addresses))
-        self._finish()
-        values = POINTER(c_uint64)()
+    def access(self, accesses: Sequence[tuple[int, int, int]]) -> list[tuple[int, int]]:
+        """Access registers, one after the other, over AXI4-Lite.
+
+        Parameters
+        ----------
+        accesses : sequence of tuple
+            ``READ``, ``WRITE`` or ``WAIT_CLEAR`` of `library`, byte address, and the value to write or the bits to
+            wait for.
+
+        Returns
+        -------
+        list of tuple
+            Value and response of each.
+        """
+        self.queue_accesses(accesses)
+        while True:
+            status = self._library.run(self._handle, SLICE_CLOCKS, 0, self.watchdog, True)
+            self._check(status)
+            if status == DONE:
+                break
+        answers = self.take_answers()
+        if len(answers) != len(accesses):
+            raise SimulationError(f"{len(accesses)} accesses made, {len(answers)} answers came")
+        return answers
+
+    def queue_accesses(self, accesses: Sequence[tuple[int, int, int]]) -> None:
+        """Have registers accessed from the next clock on, also while `run` moves frames; see `access`."""
+        self._library.access(
+            self._handle, (Access * len(accesses))(*(Access(*access) for access in accesses)), len(accesses)
+        )
+
+    def take_answers(self) -> list[tuple[int, int]]:
+        """Value and response of each access that was done since the last call."""
+        values = POINTER(Answer)()
         count = self._library.answers(self._handle, byref(values))
-        answers = values[:count]
+        answers = [(answer.value, answer.response) for answer in values[:count]]
         self._library.forget_answers(self._handle)
-        if count != len(addresses):
-            raise SimulationError(f"{len(addresses)} counters asked for, {count} values came")
         return answers
 
     def counters(self) -> dict[str, int]:
         """Every counter by its name in SPEC.md; before `configure`, by the names of `counter_map`."""
-        names = counter_names(self.config, self.parameters) if self.config else counter_map(self.parameters)
-        return dict(zip(names, self.read(list(names.values())), strict=True))
+        every = counter_map(self.parameters)
+        addresses = counter_names(self.config, self.parameters) if self.config else every
+        name_at = {address: name for name, address in every.items()}
+        values = self.device.read_counters(name_at[address] for address in addresses.values())
+        return {name: values[name_at[address]] for name, address in addresses.items()}
 
     def pace(self, port: str, direction: str, *, idle: float = 0.0, gap: int = 0, hold: int = 0, seed: int = 0) -> None:
         """Slow a port down, for benches; without a call every port goes as fast as it can.
@@ -336,7 +368,7 @@ class Simulator:
                     sent[number] += count
                     if count == 0:
                         more &= ~(1 << number)
-            status = self._library.run(self._handle, SLICE_CLOCKS, more, self.watchdog)
+            status = self._library.run(self._handle, SLICE_CLOCKS, more, self.watchdog, False)
             for number in range(3):
                 self._collect(number, result)
             result.last_clock = self.clock
@@ -397,7 +429,7 @@ class Simulator:
 
     def _finish(self) -> None:
         """Run until the core is idle, for calls that move no frames."""
-        status = self._library.run(self._handle, SLICE_CLOCKS, 0, self.watchdog)
+        status = self._library.run(self._handle, SLICE_CLOCKS, 0, self.watchdog, False)
         self._check(status)
         if status != DONE:
             raise SimulationError(f"the core is not idle after {SLICE_CLOCKS} clocks without a frame for it")
@@ -407,6 +439,28 @@ class Simulator:
             raise SimulationError(self._library.last_error().decode())
         if status == FAILED:
             raise SimulationError(self._library.error(self._handle).decode() + _progress(result, sent))
+
+
+class _Transport:
+    """The way of a driver to the simulated core."""
+
+    def __init__(self, simulator: Simulator) -> None:
+        self._simulator = simulator
+
+    def read(self, address: int) -> int:
+        """Read a word, as `vtep_host.transport.Transport` has it."""
+        return self._access(READ, address, 0)
+
+    def write(self, address: int, value: int) -> None:
+        """Write a word."""
+        self._access(WRITE, address, value)
+
+    def _access(self, kind: int, address: int, value: int) -> int:
+        ((answer, response),) = self._simulator.access([(kind, address, value)])
+        if response:
+            name = {2: "SLVERR", 3: "DECERR"}.get(response, f"response {response}")
+            raise AccessRefusedError(f"{'write to' if kind == WRITE else 'read of'} {address:#x}: {name}")
+        return answer
 
 
 def _progress(result: Result | None, sent: list[int] | None) -> str:

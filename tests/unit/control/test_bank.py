@@ -14,12 +14,17 @@ async def wait_until_ready(ctx, dut):
     return clocks
 
 
-async def events_and_reads(ctx, dut, rng, *, clocks, load, half=32, peak_bits=0):
-    """Events and reads in random clocks; every value read is the exact one of ``age`` clocks before the read."""
+async def events_and_reads(ctx, dut, rng, *, clocks, load, half=32, peak_bits=0, commands=0.0):
+    """Events, reads and commands in random clocks; every value is the exact one of ``age`` clocks before the read.
+
+    ``commands``: chance of a command in a clock in which one is allowed. Returns the counters and the copies.
+    """
     entries = dut.entries
     counters = [[0, 0] for _ in range(entries)]
+    copies = [(0, 0)] * entries
     history = []
     expected = {}
+    given = {"clear": 0, "take_snapshot": 0}
     for clock in range(clocks):
         history.append([tuple(counter) for counter in counters])
         if clock > dut.age + dut.latency:
@@ -29,28 +34,49 @@ async def events_and_reads(ctx, dut, rng, *, clocks, load, half=32, peak_bits=0)
         # Runs of the same index, and of two in turn, are frequent.
         index = rng.choice((0, 0, entries - 1, rng.randrange(entries)))
         strobe, amount = rng.random() < load, rng.getrandbits(dut.byte_bits) if dut.byte_bits else 0
+        busy = ctx.get(dut.busy)
         read, read_index, field = rng.random() < 0.8, rng.choice((0, rng.randrange(entries))), rng.getrandbits(1)
+        read = read and not busy
+        snapshot = rng.getrandbits(1)
+        command = None if busy or rng.random() >= commands else rng.choice(sorted(given))
+        for name in given:
+            ctx.set(getattr(dut, name), name == command)
         ctx.set(dut.strobe, strobe)
         ctx.set(dut.index, index)
         ctx.set(dut.bytes, amount)
         ctx.set(dut.read_enable, read)
         ctx.set(dut.read_index, read_index)
         ctx.set(dut.read_field, field)
-        if read and clock >= dut.age:
-            expected[clock + dut.latency] = history[clock - dut.age + 1][read_index][field]
+        ctx.set(dut.read_snapshot, snapshot)
+        # A read beside a command may show either.
+        if read and clock >= dut.age and command is None:
+            live = history[clock - dut.age + 1][read_index]
+            expected[clock + dut.latency] = (copies[read_index] if snapshot else live)[field]
+        elif read:
+            ctx.set(dut.read_enable, 0)
+        if command is not None:
+            given[command] += 1
+        if command == "take_snapshot":
+            copies = [tuple(counter) for counter in counters]
+        elif command == "clear":
+            counters = [[0, 0] for _ in range(entries)]
         if strobe:
             counters[index][0] = (counters[index][0] + 1) % (1 << 2 * half)
             counters[index][1] = (counters[index][1] + amount) % (1 << 2 * half)
         await ctx.tick()
-    ctx.set(dut.strobe, 0)
-    ctx.set(dut.read_enable, 0)
+    for name in ("strobe", "read_enable", *given):
+        ctx.set(getattr(dut, name), 0)
     await ctx.tick().repeat(dut.latency)
+    while ctx.get(dut.busy):
+        await ctx.tick()
     assert max(expected.values()) >> peak_bits, "no value was large enough"
-    return counters
+    assert not commands or all(given.values()), given
+    return counters, copies
 
 
-async def read(ctx, dut, index, field):
+async def read(ctx, dut, index, field, *, snapshot=False):
     ctx.set(dut.read_enable, 1)
+    ctx.set(dut.read_snapshot, snapshot)
     ctx.set(dut.read_index, index)
     ctx.set(dut.read_field, field)
     await ctx.tick()
@@ -69,8 +95,8 @@ def test_counts_every_event(rng, entries, byte_bits, load):
     dut = CounterBank(entries, byte_bits)
 
     async def bench(ctx):
-        assert await wait_until_ready(ctx, dut) == (entries if entries > 1 else 0)
-        counters = await events_and_reads(ctx, dut, rng, clocks=600, load=load)
+        assert await wait_until_ready(ctx, dut) == max(2, entries)
+        counters, _ = await events_and_reads(ctx, dut, rng, clocks=600, load=load)
         for index, (frames, amount) in enumerate(counters):
             assert await read(ctx, dut, index, 0) == frames
             assert await read(ctx, dut, index, 1) == (amount if byte_bits else 0)
@@ -86,10 +112,57 @@ def test_carry_into_the_high_half(rng, monkeypatch, entries, byte_bits, half):
 
     async def bench(ctx):
         await wait_until_ready(ctx, dut)
-        counters = await events_and_reads(ctx, dut, rng, clocks=2500, load=0.9, half=half, peak_bits=half)
+        counters, _ = await events_and_reads(ctx, dut, rng, clocks=2500, load=0.9, half=half, peak_bits=half)
         for index, counter in enumerate(counters):
             for field in range(1 + bool(byte_bits)):
                 assert await read(ctx, dut, index, field) == counter[field]
+
+    simulate(dut, bench)
+
+
+# Halves short enough to carry, and long enough that what is left after a clearing does not carry at once.
+@pytest.mark.parametrize(("entries", "byte_bits", "half"), [(1, 0, 3), (4, 0, 3), (3, 2, 6), (16, 14, 32), (5, 14, 17)])
+@pytest.mark.parametrize("load", [0.9, 0.5, 0.1])
+def test_snapshots_and_clearing_are_of_one_instant(rng, monkeypatch, entries, byte_bits, half, load):
+    monkeypatch.setattr(vtep.control.bank, "HALF", half)
+    dut = CounterBank(entries, byte_bits)
+
+    async def bench(ctx):
+        await wait_until_ready(ctx, dut)
+        clocks = int(200 * (entries + 20) / (1.2 - load) / 8)
+        counters, copies = await events_and_reads(ctx, dut, rng, clocks=clocks, load=load, half=half, commands=0.3)
+        for index in range(entries):
+            for field in range(1 + bool(byte_bits)):
+                assert await read(ctx, dut, index, field) == counters[index][field]
+                assert await read(ctx, dut, index, field, snapshot=True) == copies[index][field]
+
+    simulate(dut, bench)
+
+
+@pytest.mark.parametrize("command", ["take_snapshot", "clear"])
+def test_a_command_waits_for_clocks_without_an_event(command):
+    """It takes as many of them as there are entries; meanwhile nothing is lost, and other values are not touched."""
+    dut = CounterBank(8)
+
+    async def bench(ctx):
+        await wait_until_ready(ctx, dut)
+        ctx.set(dut.strobe, 1)
+        ctx.set(dut.index, 3)
+        await ctx.tick().repeat(10)
+        ctx.set(getattr(dut, command), 1)
+        await ctx.tick()
+        ctx.set(getattr(dut, command), 0)
+        for _ in range(50):
+            assert ctx.get(dut.busy)
+            await ctx.tick()
+        ctx.set(dut.strobe, 0)
+        clocks = 0
+        while ctx.get(dut.busy):
+            await ctx.tick()
+            clocks += 1
+        assert clocks == 8 + vtep.control.bank.DRAIN
+        assert await read(ctx, dut, 3, 0) == (61 if command == "take_snapshot" else 51)
+        assert await read(ctx, dut, 3, 0, snapshot=True) == (10 if command == "take_snapshot" else 0)
 
     simulate(dut, bench)
 
@@ -102,7 +175,13 @@ def test_reset_clears(rng, entries):
     async def bench(ctx):
         await wait_until_ready(ctx, dut)
         await events_and_reads(ctx, dut, rng, clocks=60, load=1.0)
+        ctx.set(dut.take_snapshot, 1)
+        await ctx.tick()
+        ctx.set(dut.take_snapshot, 0)
+        while ctx.get(dut.busy):
+            await ctx.tick()
         assert await read(ctx, dut, 0, 0)
+        assert await read(ctx, dut, 0, 0, snapshot=True)
         ctx.set(dut.strobe, 1)
         ctx.set(reset, 1)
         await ctx.tick()
@@ -112,6 +191,7 @@ def test_reset_clears(rng, entries):
         for index in range(entries):
             for field in range(2):
                 assert await read(ctx, dut, index, field) == 0
+                assert await read(ctx, dut, index, field, snapshot=True) == 0
         await events_and_reads(ctx, dut, rng, clocks=60, load=1.0)
 
     simulate(ResetInserter(reset)(dut), bench)

@@ -83,7 +83,11 @@ class Bench:
             self.strobes["take_snapshot"] += snapshot
 
     def run(self, bench):
-        simulate(self.dut, bench, background=self.background)
+        async def ready(ctx):
+            ctx.set(self.dut.ready, 1)
+            await bench(ctx)
+
+        simulate(self.dut, ready, background=self.background)
 
     def address(self, name, index=0):
         return self.map[name].address + 4 * index
@@ -456,12 +460,31 @@ def test_counter_registers_are_closed_while_a_read_is_under_way(rng):
     bench.run(run)
 
 
+def test_the_tables_are_closed_until_they_are_ready(rng):
+    bench = Bench(rng)
+
+    async def run(ctx):
+        ctx.set(bench.dut.ready, 0)
+        assert await bench.read(ctx, "TABLE_STATUS") == 1
+        for name in ("TABLE_SELECT", "TABLE_INDEX", "TABLE_DATA", "TABLE_COMMAND"):
+            assert await bench.error(ctx, name, 1)
+        assert not bench.writes
+        await bench.write(ctx, "MAC_LOW", 1)
+        ctx.set(bench.dut.ready, 1)
+        await ctx.tick()
+        assert await bench.read(ctx, "TABLE_STATUS") == 0
+        await bench.write(ctx, "TABLE_SELECT", Table.VNI.value)
+
+    bench.run(run)
+
+
 def test_reset(rng):
     settings = some_settings(rng)
     bench = Bench(rng, settings)
     reset = Signal()
 
     async def run(ctx):
+        ctx.set(bench.dut.ready, 1)
         for name in pack_settings(bench.map, {}):
             await bench.write(ctx, name, rng.getrandbits(32))
         await bench.write(ctx, "CONTROL", 1)

@@ -1,8 +1,7 @@
 import pytest
-from amaranth.lib import stream
 
 from vtep.config import VtepParameters
-from vtep.control.tables import DfMode, EcnMode, Table, entry_layout, write_layout, write_signature
+from vtep.control.tables import DfMode, EcnMode, Table, entry_layout, write_layout
 
 SMALL = VtepParameters(vnis=1, tunnels=1, fdb_entries=1, flood_entries=1)
 LARGE = VtepParameters(vnis=64, tunnels=64, fdb_entries=64, flood_entries=256)
@@ -39,17 +38,17 @@ def test_codes():
 def test_sizes(table, small, large):
     assert entry_layout(table, SMALL).size == small
     assert entry_layout(table, LARGE).size == large
-    assert write_layout(SMALL)["entry"].width >= small
-    assert write_layout(LARGE)["entry"].width >= large
+    if table is not Table.SETTINGS:
+        assert write_layout(SMALL)["entry"].width >= small
+        assert write_layout(LARGE)["entry"].width >= large
 
 
 @pytest.mark.parametrize("parameters", [SMALL, LARGE], ids=["small", "large"])
 def test_a_write(parameters):
     layout = write_layout(parameters)
-    assert layout.size == 3 + 12 + 266  # an index for each VID
+    assert layout.size == 3 + 12 + 227  # an index for each VID, and a tunnel
     word = layout.const({"table": Table.TUNNEL, "index": 0xA5, "entry": 0x1234}).as_value().value
     assert word == 2 | 0xA5 << 3 | 0x1234 << 15
-    assert write_signature(parameters) == stream.Signature(layout)
 
 
 @pytest.mark.parametrize(

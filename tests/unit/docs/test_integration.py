@@ -1,20 +1,26 @@
-"""docs/integration.md: its tables are those of the gateware, its Python runs, its Verilog lints and fits the core."""
+"""docs/integration.md: its tables are those of the gateware, its Python and commands run, its Verilog fits the core."""
 
 import importlib.util
 import re
 import subprocess
+import sys
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
 from amaranth.hdl import Shape
 from amaranth.lib.wiring import In
 
+from helpers.fake_device import FakeDevice
 from vtep.config import VtepParameters
-from vtep.control.tables import write_layout
+from vtep.control.initial import loads
+from vtep.control.tables import Table, entry_layout
 from vtep.vxlan.axi import VtepAxi
+from vtep_host.cli import main as ctl_main
 from vtep_host.config import load
-from vtep_host.tables import encode
+from vtep_host.device import Device
+from vtep_host.tables import contents
 from vtep_sim.harness import find_verilator
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -56,12 +62,12 @@ def test_every_block_is_in_the_document(integration: ModuleType) -> None:
 @pytest.mark.parametrize(
     ("true", "false"),
     [
-        ("`tdata[280:0]`", "`tdata[279:0]`"),
-        ("| 14:3 | `index`", "| 13:3 | `index`"),
-        ("| 79:48 | `ipv4`", "| 79:47 | `ipv4`"),
+        ("`wdata[31:0]`", "`wdata[30:0]`"),
+        ("0x140 + 4·i | `TABLE_DATA", "0x144 + 4·i | `TABLE_DATA"),
+        ("| 128:1 | `remote`", "| 127:1 | `remote`"),
         ("| 0x200002 |", "| 0x200003 |"),
-        ("281'h", "281'h1"),
-        ("0: settings, 1: vni", "0: vni, 1: settings"),
+        ("| 0x104 `TABLE_INDEX` | 0x", "| 0x104 `TABLE_INDEX` | 0x1"),
+        ("0: copy, 1: zero", "0: zero, 1: copy"),
     ],
 )
 def test_a_wrong_place_is_found(integration: ModuleType, true: str, false: str) -> None:
@@ -85,46 +91,53 @@ def test_other_builds_have_tables(integration: ModuleType, parameters: VtepParam
 
 
 def test_a_port_without_a_row_is_refused(integration: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delitem(integration.BUSES, "m_axis_counter")
-    with pytest.raises(ValueError, match="m_axis_counter_tdata"):
+    monkeypatch.delitem(integration.BUSES, "s_axil")
+    with pytest.raises(ValueError, match="s_axil_awaddr"):
         integration.refresh(TEXT)
 
 
-def test_the_entry_is_what_the_encoder_writes(integration: ModuleType) -> None:
-    """The concatenation, evaluated here by hand, is the word of the same entry in the configuration of a capture."""
-    (example,) = [block for block in blocks("verilog") if "FDB_ENTRY" in block]
-    values: dict[str, tuple[int, int]] = {}
-
-    def literal(text: str) -> tuple[int, int]:
-        if text in values:
-            return values[text]
-        width, base, digits = re.fullmatch(r"(\d+)'([bdh])([0-9a-f_]+)", text).groups()
-        return int(width), int(digits.replace("_", ""), {"b": 2, "d": 10, "h": 16}[base])
-
-    for high, name, parts in re.findall(r"localparam \[(\d+):0\] (\w+) = \{(.*)\};", example):
-        total = value = 0
-        for part in parts.split(", "):
-            width, number = literal(part)
-            assert number < 1 << width
-            total, value = total + width, value << width | number
-        assert total == int(high) + 1
-        values[name] = total, value
-    width, word = values["FDB_WRITE"]
-    assert width == write_layout(VtepParameters()).size
-    assert f"{width}'h{word:x}\n" in example
-    assert word in encode(load(CONFIG), VtepParameters())
+def test_the_entry_is_what_the_driver_writes() -> None:
+    """The accesses are those of the same entry in the configuration of a capture."""
+    rows = re.findall(r"^\| (0x[0-9a-f]+) `(?:TABLE_\w+)(?:\[\d\])?` \| (0x[0-9a-f]+) \|", TEXT, re.MULTILINE)
+    shown = [(int(address, 16), int(value, 16)) for address, value in rows]
+    fake = FakeDevice(VtepParameters())
+    device = Device(fake)
+    writes = []
+    for entry in contents(load(CONFIG), VtepParameters()).entries:
+        fake.log.clear()
+        device.write_entry(*entry)
+        words = [(fake.map[name].address + 4 * i, value) for name, i, value in fake.log if value is not None]
+        writes.append(words)
+    assert shown in writes
 
 
-def test_the_python_writes_the_words(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_the_python_configures() -> None:
     (code,) = blocks("python")
+    names: dict[str, Any] = {}
+    exec(compile(code, str(DOCUMENT), "exec"), names)  # noqa: S102 - what the document shows
+    fake = FakeDevice(VtepParameters())
+    names["configure"](fake, CONFIG)
+    wanted = contents(load(CONFIG), VtepParameters())
+    assert fake.settings == wanted.settings
+    widths = {table.value: entry_layout(table, VtepParameters()).size for table in Table}
+    held = {(table, at): bits & (1 << widths[table]) - 1 for (table, at), bits in fake.tables.items()}
+    assert held == {(table.value, at): bits for table, at, bits in wanted.entries}
+
+
+def test_the_commands_build_it_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys) -> None:
+    commands = [line for block in blocks("") for line in block.splitlines() if line.startswith("vtep-ctl")]
+    (command,) = commands
     monkeypatch.chdir(tmp_path)
     (tmp_path / "tests").symlink_to(ROOT / "tests")
-    exec(compile(code, str(DOCUMENT), "exec"), {})  # noqa: S102 - what the document shows
-    words = encode(load(CONFIG), VtepParameters())
-    assert [int(line, 16) for line in (tmp_path / "vtep.hex").read_text().split()] == words
-    # The instances in the Verilog have these figures.
-    shell = "".join(blocks("verilog"))
-    assert f".WIDTH({write_layout(VtepParameters()).size}), .WORDS({len(words)})" in shell
+    (tmp_path / "build").mkdir()
+    monkeypatch.setattr(sys, "argv", command.split())
+    with pytest.raises(SystemExit) as stop:
+        ctl_main()
+    assert not stop.value.code, capsys.readouterr().err
+    made = loads((tmp_path / "build" / "vtep.json").read_text(), VtepParameters())
+    wanted = contents(load(CONFIG), VtepParameters())
+    assert (made.settings, list(made.entries)) == (wanted.settings, list(wanted.entries))
+    assert 'make verilog ARGS="--initial build/vtep.json"' in TEXT
 
 
 def _black_box() -> str:

@@ -243,6 +243,7 @@ def test_the_gateware_does_as_the_driver_wants(rng):
     tables, counters = {}, {}
 
     async def core(ctx):
+        ctx.set(block.ready, 1)
         ctx.set(block.counters.requests.ready, 1)
         async for _, _, enable, write, strobe, table, index, asked, request in ctx.tick().sample(
             block.config.enable,

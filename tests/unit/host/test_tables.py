@@ -10,9 +10,9 @@ import pytest
 
 from vtep.config import VtepParameters
 from vtep.control.counters import counter_map
-from vtep.control.tables import DfMode, EcnMode, Table, entry_layout, table_plan, write_layout
+from vtep.control.tables import DfMode, EcnMode, Table, entry_layout, table_plan
 from vtep_host.config import Config, ConfigError, FdbEntry, Limits, Tunnel, Vni, Vtep
-from vtep_host.tables import counter_names, encode, limits_of
+from vtep_host.tables import contents, counter_names, limits_of
 
 MAC = bytes.fromhex("020304050607")
 CONFIG = Config(
@@ -55,45 +55,42 @@ CONFIG = Config(
 PARAMETERS = VtepParameters(vnis=3, tunnels=4, fdb_entries=5, flood_entries=6)
 
 
-def decode(words: list[int], parameters: VtepParameters) -> list[tuple[Any, int, dict[str, Any]]]:
-    """Table, index and fields of each word, by the declared layouts."""
+def decode(config: Config, parameters: VtepParameters) -> list[tuple[Any, int, dict[str, Any]]]:
+    """Table, index and fields of each entry, by the declared layouts."""
     result = []
-    for word in words:
-        write = write_layout(parameters).from_bits(word)
-        layout = entry_layout(write.table, parameters)
-        assert write.entry < 1 << layout.size
-        entry = layout.from_bits(write.entry)
-        result.append((write.table, write.index, {name: entry[name] for name, _ in layout}))
+    for table, index, bits in contents(config, parameters).entries:
+        layout = entry_layout(table, parameters)
+        assert bits < 1 << layout.size
+        entry = layout.from_bits(bits)
+        result.append((table, index, {name: entry[name] for name, _ in layout}))
     return result
 
 
 def entries(table: Any) -> dict[int, dict[str, Any]]:
-    return {index: fields for kind, index, fields in decode(encode(CONFIG, PARAMETERS), PARAMETERS) if kind is table}
+    return {index: fields for kind, index, fields in decode(CONFIG, PARAMETERS) if kind is table}
 
 
 def test_settings() -> None:
-    assert entries(Table.SETTINGS) == {
-        0: {
-            "mac": 0x0A1B2C3D4E5F,
-            "ipv4": 0x0A010203,
-            "ipv6": 0xFD00_0001_0002_0000_0000_0000_0000_0003,
-            "ipv6_used": 1,
-            "udp_port": 8472,
-            "underlay_mtu": 9000,
-            "source_port_base": 0x1234,
-            "source_port_bits": 11,
-            "reserved_strict": 1,
-            "udp_checksum_verify": 0,
-            "udp6_zero_checksum": 1,
-            "promiscuous": 0,
-        }
+    assert contents(CONFIG, PARAMETERS).settings == {
+        "mac": 0x0A1B2C3D4E5F,
+        "ipv4": 0x0A010203,
+        "ipv6": 0xFD00_0001_0002_0000_0000_0000_0000_0003,
+        "ipv6_used": 1,
+        "udp_port": 8472,
+        "underlay_mtu": 9000,
+        "source_port_base": 0x1234,
+        "source_port_bits": 11,
+        "reserved_strict": 1,
+        "udp_checksum_verify": 0,
+        "udp6_zero_checksum": 1,
+        "promiscuous": 0,
     }
 
 
 def located(table: Any, key: Callable[[dict[str, Any]], int], config: Config = CONFIG) -> list[dict[str, Any]]:
     """Entries of a hashed table in the order of their keys, each at a location of its key."""
     plan = table_plan(table, PARAMETERS)
-    found = [(at, fields) for kind, at, fields in decode(encode(config, PARAMETERS), PARAMETERS) if kind is table]
+    found = [(at, fields) for kind, at, fields in decode(config, PARAMETERS) if kind is table]
     for at, fields in found:
         assert at in plan.locations(key(fields))
     return sorted((fields for _, fields in found), key=key)
@@ -101,7 +98,8 @@ def located(table: Any, key: Callable[[dict[str, Any]], int], config: Config = C
 
 def test_settings_of_the_other_modes() -> None:
     vtep = Vtep(mac=MAC, ipv4=ip_address("10.0.0.1"), promiscuous=True)
-    ((_, _, settings),) = decode(encode(Config(vtep=vtep), PARAMETERS), PARAMETERS)
+    settings, written = contents(Config(vtep=vtep), PARAMETERS)
+    assert not written
     flags = ("ipv6_used", "ipv6", "reserved_strict", "udp_checksum_verify", "udp6_zero_checksum", "promiscuous")
     assert [settings[name] for name in flags] == [0, 0, 0, 1, 0, 1]
 
@@ -220,17 +218,16 @@ def test_a_hashed_table_without_room_is_refused_with_its_fill() -> None:
     assert len(wanted) == 8
     macs = (mac for mac in count() if set(plan.locations(7 | mac << 24)) == wanted)
     fdb = tuple(FdbEntry(vni=7, mac=mac.to_bytes(6, "big"), tunnel="a") for mac in islice(macs, 9))
-    words = encode(replace(CONFIG, fdb=fdb[:8]), parameters)
-    assert sum(table is Table.FDB for table, _, _ in decode(words, parameters)) == 8
+    placed = decode(replace(CONFIG, fdb=fdb[:8]), parameters)
+    assert sum(table is Table.FDB for table, _, _ in placed) == 8
     problem = r"\[\[fdb\]\]: the table is full: 8 entries in 32 locations \(25\.00%\)"
     with pytest.raises(ConfigError, match=problem):
-        encode(replace(CONFIG, fdb=fdb), parameters)
+        contents(replace(CONFIG, fdb=fdb), parameters)
 
 
-def test_each_entry_is_written_once_and_the_settings_last() -> None:
-    written = [(table, index) for table, index, _ in decode(encode(CONFIG, PARAMETERS), PARAMETERS)]
-    assert len(set(written)) == len(written) == 3 + 3 + 3 + 2 + 3 + 2 + 3 + 1
-    assert written[-1] == (Table.SETTINGS, 0)
+def test_each_entry_is_written_once() -> None:
+    written = [(table, index) for table, index, _ in decode(CONFIG, PARAMETERS)]
+    assert len(set(written)) == len(written) == 3 + 3 + 3 + 2 + 3 + 2 + 3
 
 
 def test_tables_of_one_entry() -> None:
@@ -243,7 +240,7 @@ def test_tables_of_one_entry() -> None:
         tunnels=(tunnel,),
         fdb=(FdbEntry(vni=8, mac=MAC, tunnel="a"),),
     )
-    decoded = decode(encode(config, parameters), parameters)
+    decoded = decode(config, parameters)
     assert [table for table, _, _ in decoded] == [
         Table.TUNNEL,
         Table.REMOTE,
@@ -251,11 +248,10 @@ def test_tables_of_one_entry() -> None:
         Table.VNI,
         Table.VNI_MAP,
         Table.FDB,
-        Table.SETTINGS,
     ]
 
 
-@pytest.mark.parametrize("function", [encode, counter_names])
+@pytest.mark.parametrize("function", [contents, counter_names])
 def test_more_than_the_build_holds_is_refused(function: Any) -> None:
     with pytest.raises(ConfigError, match=r"\[\[tunnel\]\]: holds 3 entries; allowed in this build: 0 \.\. 2"):
         function(CONFIG, VtepParameters(tunnels=2))

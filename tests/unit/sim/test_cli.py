@@ -162,7 +162,7 @@ class NeverReady(Simulator):
         super().__init__(parameters, verilog=loopback(parameters), watchdog=500, **options)
 
     def configure(self, config) -> None:
-        self.write([FAULTS["never ready"]])
+        self.device.registers["SCRATCH"].write(FAULTS["never ready"])
         self.config = config
 
 

@@ -8,9 +8,11 @@ import pytest
 
 from helpers.loopback import FAULTS, loopback
 from vtep.config import Mode, VtepParameters
+from vtep.control.registers import vtep_registers
 from vtep_host.config import loads
 from vtep_sim.golden import Frame
 from vtep_sim.harness import BuildError, OutputFrame, Result, SimulationError, Simulator, Span, Training
+from vtep_sim.harness.library import READ, WRITE
 
 Maker = Callable[[], Simulator]
 
@@ -19,6 +21,8 @@ CONFIG = """
 mac = "02:00:00:00:00:01"
 ipv4 = "10.0.0.1"
 """
+
+SCRATCH = vtep_registers(VtepParameters())["SCRATCH"].address
 
 PASSES = {"tenant": "underlay", "underlay": "tenant", "host": "host"}
 
@@ -125,9 +129,10 @@ def test_state_lives_on_from_run_to_run(rng: random.Random) -> None:
         for count in (1, 5, 0, 9):
             frames = traffic(rng, count)
             check(simulator.run(**frames), frames, 8)
-        assert simulator.read([0, 5, 2047]) == [15, 30, 6156]
+        accesses = [(READ, address, 0) for address in (0x400, 0x404, 0xFFC)]
+        assert simulator.access(accesses) == [(3 * address + 15, 0) for _, address, _ in accesses]
         simulator.reset()
-        assert simulator.read([1]) == [3]
+        assert simulator.access([(READ, 0x404, 0)]) == [(3 * 0x404, 0)]
 
 
 def test_batches_leave_no_gap(rng: random.Random) -> None:
@@ -212,7 +217,7 @@ def test_pace_refuses(arguments, message: str) -> None:
         ("endless", r"\d+ frames left the core for 3 that went in"),
         ("endless from the start", r"not idle after \d+ clocks without a frame"),
         ("never idle", r"no beat on any port for 500 clocks .* idle 0"),
-        ("unasked counter", r"m_axis_counter: a value nobody asked for"),
+        ("unasked response", r"s_axil: a response nobody waits for"),
         ("fatal", r"Verilator: "),
     ],
 )
@@ -224,7 +229,9 @@ def test_every_fault_is_told(faulty: Simulator, fault: str, message: str, rng: r
 
 
 def run_with_fault(simulator: Simulator, fault: str, frames: list[Frame]) -> None:
-    simulator.write([FAULTS[fault]])
+    simulator.access([(WRITE, SCRATCH, FAULTS[fault])])
+    if fault == "endless from the start":
+        simulator.configure(loads(CONFIG))
     simulator.run(tenant=frames)
 
 

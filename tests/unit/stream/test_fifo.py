@@ -8,12 +8,13 @@ from vtep.stream.fifo import TokenQueue
 from vtep.stream.packet import packet_layout
 
 SHAPES = [(2, False), (4, False), (4, True), (16, False), (16, True)]
+ALL_SHAPES = [(*shape, False) for shape in SHAPES] + [(4, False, True), (16, False, True)]
 
 
-@pytest.mark.parametrize(("depth", "register_output"), SHAPES)
+@pytest.mark.parametrize(("depth", "register_output", "spaced"), ALL_SHAPES)
 @pytest.mark.parametrize(("idle", "stall"), [(0.0, 0.0), (0.6, 0.1), (0.1, 0.6)])
-def test_passes_everything_in_order(rng, depth, register_output, idle, stall):
-    dut = TokenQueue(packet_layout(16), depth, register_output=register_output)
+def test_passes_everything_in_order(rng, depth, register_output, spaced, idle, stall):
+    dut = TokenQueue(packet_layout(16), depth, register_output=register_output, spaced=spaced)
     sent = random_packets(rng, 40, lanes=2, longest=20)
 
     async def source(ctx):
@@ -46,9 +47,9 @@ def test_full_rate_and_latency(depth, register_output):
     simulate(dut, bench)
 
 
-@pytest.mark.parametrize(("depth", "register_output"), SHAPES)
-def test_holds_its_depth_and_reset_empties_it(depth, register_output):
-    dut = TokenQueue(8, depth, register_output=register_output)
+@pytest.mark.parametrize(("depth", "register_output", "spaced"), ALL_SHAPES)
+def test_holds_its_depth_and_reset_empties_it(depth, register_output, spaced):
+    dut = TokenQueue(8, depth, register_output=register_output, spaced=spaced)
 
     async def bench(ctx):
         for _ in range(2):
@@ -73,13 +74,13 @@ def test_holds_its_depth_and_reset_empties_it(depth, register_output):
     simulate(ResetInserter(reset)(dut), bench)
 
 
-@pytest.mark.parametrize(("depth", "register_output"), SHAPES)
+@pytest.mark.parametrize(("depth", "register_output", "spaced"), ALL_SHAPES)
 @pytest.mark.parametrize("margin", [0, 1, 3, 7])
-def test_room_keeps_a_pipeline_from_overflowing(rng, depth, register_output, margin):
+def test_room_keeps_a_pipeline_from_overflowing(rng, depth, register_output, spaced, margin):
     if margin >= depth:
         assert_refused(f"margin must be .* 0 .. {depth - 1}", TokenQueue, 8, depth, margin)
         return
-    dut = TokenQueue(8, depth, margin, register_output=register_output)
+    dut = TokenQueue(8, depth, margin, register_output=register_output, spaced=spaced)
     filled = 0
 
     async def bench(ctx):
@@ -126,6 +127,32 @@ def test_a_queue_that_empties_keeps_a_pipeline_busy(margin):
             await ctx.tick()
 
     simulate(dut, bench)
+
+
+def test_spaced_tokens_come_every_second_clock():
+    dut = TokenQueue(8, 8, spaced=True)
+
+    async def bench(ctx):
+        ctx.set(dut.o.ready, 1)
+        ctx.set(dut.i.valid, 1)
+        taken = []
+        for clock in range(40):
+            ctx.set(dut.i.payload, clock)
+            *_, valid, payload, ready = await ctx.tick().sample(dut.o.valid, dut.o.payload, dut.i.ready)
+            taken.append(payload if valid else None)
+            if not ready:
+                break
+        assert taken[0] is None
+        assert taken[1::2] == list(range(len(taken) // 2))
+        assert set(taken[::2]) == {None}
+        assert len(taken) > 12
+
+    simulate(dut, bench)
+
+
+def test_refuses_spaced():
+    for depth, register_output in ((8, True), (2, False)):
+        assert_refused("spaced must be False", TokenQueue, 8, depth, register_output=register_output, spaced=True)
 
 
 @pytest.mark.parametrize("depth", [0, 1, 3, 2048, -2, 2.0, True])

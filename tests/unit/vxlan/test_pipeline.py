@@ -2,11 +2,11 @@
 
 import pytest
 
-from helpers.octets import entry_write, ethernet, ipv4, udp, vxlan
+from helpers.octets import entry_write, ethernet, ipv4, udp, vxlan, write_entry
 from helpers.packet_bench import receive_packets, send_packets, simulate
 from vtep.config import VtepParameters
 from vtep.control.counters import counter_map
-from vtep.control.tables import Table
+from vtep.control.tables import Table, entry_layout, table_plan
 from vtep.vxlan.pipeline import VtepPipeline
 
 INNER = ethernet(bytes(46), 0x1234, destination=0x52540000000A, source=0x52540000000B)
@@ -18,12 +18,14 @@ ENTRIES = [
     (Table.REMOTE, 0, {"used": 1, "remote": 0x0A000002, "tunnel": 1}),
     (Table.TUNNEL, 1, {"used": 1, "remote": 0x0A000002, "remote_mac": 0x020000000002, "ttl": 64, "udp_port": 4789}),
     (Table.FDB, 0, {"used": 1, "vni": 100, "mac": 0x52540000000A, "tunnel": 1}),
-    (
-        Table.SETTINGS,
-        0,
-        {"mac": 0x020000000001, "ipv4": 0x0A000001, "udp_port": 4789, "underlay_mtu": 1500, "source_port_base": 50000},
-    ),
 ]
+SETTINGS = {
+    "mac": 0x020000000001,
+    "ipv4": 0x0A000001,
+    "udp_port": 4789,
+    "underlay_mtu": 1500,
+    "source_port_base": 50000,
+}
 SENT = ethernet(
     ipv4(udp(vxlan(INNER, 100)), source=0x0A000001, destination=0x0A000002),
     0x0800,
@@ -39,11 +41,15 @@ def test_one_frame_each_way(rng, data_width):
     configured = []
 
     async def configure(ctx):
+        assert not ctx.get(dut.ready)
+        await ctx.tick().until(dut.ready)
+        ctx.set(dut.config.settings, SETTINGS)
         for table, index, values in ENTRIES:
-            ctx.set(dut.config.payload, entry_write(parameters, table, index, values))
-            ctx.set(dut.config.valid, 1)
-            await ctx.tick().until(dut.config.ready)
-        ctx.set(dut.config.valid, 0)
+            await write_entry(ctx, dut.config, parameters, table, index, values)
+        await ctx.tick().repeat(30)
+        for port in (dut.tenant_rx, dut.underlay_rx, dut.host_rx):
+            assert not ctx.get(port.ready), "frames may enter before `run`"
+        ctx.set(dut.run, 1)
         await ctx.tick().repeat(2)
         assert ctx.get(dut.idle)
         configured.append(1)
@@ -86,14 +92,34 @@ def test_one_frame_each_way(rng, data_width):
             "tunnel[1].decap_frames": 1,
             "underlay_runt": 0,
         }
-        ctx.set(dut.counter_responses.ready, 1)
+        requests, responses = dut.counters.requests, dut.counters.responses
+        ctx.set(responses.ready, 1)
         for name, value in expected.items():
-            ctx.set(dut.counter_requests.payload, counter_map(parameters)[name])
-            ctx.set(dut.counter_requests.valid, 1)
-            await ctx.tick().until(dut.counter_responses.valid)
-            ctx.set(dut.counter_requests.valid, 0)
-            assert ctx.get(dut.counter_responses.payload) == value, name
+            ctx.set(requests.payload, {"address": counter_map(parameters)[name], "snapshot": 0})
+            ctx.set(requests.valid, 1)
+            await ctx.tick().until(requests.ready)
+            ctx.set(requests.valid, 0)
+            assert ctx.get(responses.valid)
+            assert ctx.get(responses.payload) == value, name
             await ctx.tick()
+        for table, index, values in ENTRIES:
+            write = entry_write(parameters, table, index, values)
+            ctx.set(dut.config.write, write)
+            ctx.set(dut.entries.table, table)
+            ctx.set(dut.entries.index, write["index"])
+            ctx.set(dut.entries.strobe, 1)
+            await ctx.tick()
+            ctx.set(dut.entries.strobe, 0)
+            for _ in range(12):
+                *_, valid, entry = await ctx.tick().sample(dut.entries.valid, dut.entries.entry)
+                if valid:
+                    break
+            assert valid, table
+            layout = entry_layout(table, parameters)
+            plan = table_plan(table, parameters)
+            # The low bits of a hashed key are in the location.
+            given = write["entry"] & ~(((1 << plan.bucket_bits) - 1 << 1) if plan else 0)
+            assert entry & ((1 << layout.size) - 1) == given, table
 
     simulate(
         dut,

@@ -11,27 +11,41 @@ PARAMETERS = VtepParameters(vnis=3, tunnels=5)
 COUNTERS = counter_map(PARAMETERS)
 
 
-async def read(ctx, dut, address):
-    ctx.set(dut.requests.payload, address)
-    ctx.set(dut.requests.valid, 1)
+async def read(ctx, dut, address, *, snapshot=False):
+    requests, responses = dut.control.requests, dut.control.responses
+    ctx.set(requests.payload, {"address": address, "snapshot": snapshot})
+    ctx.set(requests.valid, 1)
     for _ in range(50):
-        *_, taken = await ctx.tick().sample(dut.requests.ready)
+        *_, taken = await ctx.tick().sample(requests.ready)
         if taken:
             break
     else:
         raise AssertionError("the request was not taken")
-    ctx.set(dut.requests.valid, 0)
-    assert ctx.get(dut.responses.valid)
-    value = ctx.get(dut.responses.payload)
-    ctx.set(dut.responses.ready, 1)
+    ctx.set(requests.valid, 0)
+    assert ctx.get(responses.valid)
+    value = ctx.get(responses.payload)
+    ctx.set(responses.ready, 1)
     await ctx.tick()
-    ctx.set(dut.responses.ready, 0)
+    ctx.set(responses.ready, 0)
     return value
+
+
+async def command(ctx, dut, name):
+    """Give a command; it must be busy at once, and for some clocks."""
+    ctx.set(getattr(dut.control, name), 1)
+    await ctx.tick()
+    ctx.set(getattr(dut.control, name), 0)
+    clocks = 0
+    while ctx.get(dut.control.busy):
+        await ctx.tick()
+        clocks += 1
+    assert 16 <= clocks <= 100, clocks
 
 
 async def wait_until_ready(ctx, dut):
     for _ in range(100):
-        if ctx.get(dut.ready):
+        if not ctx.get(dut.control.busy):
+            assert ctx.get(dut.ready)
             return
         await ctx.tick()
     raise AssertionError("never ready")
@@ -109,6 +123,42 @@ def test_every_address(rng):
     simulate(ResetInserter(reset)(dut), bench)
 
 
+def test_a_snapshot_holds_every_counter_and_a_clearing_sets_each_to_0(rng):
+    dut = Statistics(PARAMETERS)
+
+    async def bench(ctx):
+        await wait_until_ready(ctx, dut)
+        first = await count(ctx, dut, rng, 150)
+        await command(ctx, dut, "take_snapshot")
+        second = await count(ctx, dut, rng, 150)
+        await command(ctx, dut, "clear")
+        third = await count(ctx, dut, rng, 150)
+        for name, address in COUNTERS.items():
+            assert await read(ctx, dut, address, snapshot=True) == first[name], name
+            assert await read(ctx, dut, address) == third[name], name
+        await command(ctx, dut, "take_snapshot")
+        for name, address in COUNTERS.items():
+            assert await read(ctx, dut, address, snapshot=True) == third[name], name
+        assert first != second != third
+
+    simulate(dut, bench)
+
+
+def test_a_read_waits_for_a_command(rng):
+    dut = Statistics(PARAMETERS)
+
+    async def bench(ctx):
+        await wait_until_ready(ctx, dut)
+        await count(ctx, dut, rng, 100)
+        ctx.set(dut.control.clear, 1)
+        await ctx.tick()
+        ctx.set(dut.control.clear, 0)
+        assert await read(ctx, dut, COUNTERS["tenant_rx_bytes"]) == 0
+        assert not ctx.get(dut.control.busy)
+
+    simulate(dut, bench)
+
+
 def test_answers_come_in_order_and_wait(rng):
     dut = Statistics(PARAMETERS)
     answers = []
@@ -118,15 +168,15 @@ def test_answers_come_in_order_and_wait(rng):
         await wait_until_ready(ctx, dut)
         expected = await count(ctx, dut, rng, 60)
         for name in names:
-            ctx.set(dut.requests.payload, COUNTERS[name])
-            ctx.set(dut.requests.valid, 1)
+            ctx.set(dut.control.requests.payload, {"address": COUNTERS[name], "snapshot": 0})
+            ctx.set(dut.control.requests.valid, 1)
             taken = 0
             while not taken:
-                *_, taken = await ctx.tick().sample(dut.requests.ready)
+                *_, taken = await ctx.tick().sample(dut.control.requests.ready)
             if rng.random() < 0.3:
-                ctx.set(dut.requests.valid, 0)
+                ctx.set(dut.control.requests.valid, 0)
                 await ctx.tick().repeat(rng.randint(1, 8))
-        ctx.set(dut.requests.valid, 0)
+        ctx.set(dut.control.requests.valid, 0)
         while len(answers) < len(names):
             await ctx.tick()
         assert answers == [expected[name] for name in names]
@@ -135,8 +185,8 @@ def test_answers_come_in_order_and_wait(rng):
         standing = None
         while len(answers) < len(names):
             ready = rng.random() < 0.2
-            ctx.set(dut.responses.ready, ready)
-            *_, valid, value = await ctx.tick().sample(dut.responses.valid, dut.responses.payload)
+            ctx.set(dut.control.responses.ready, ready)
+            *_, valid, value = await ctx.tick().sample(dut.control.responses.valid, dut.control.responses.payload)
             assert standing is None or (valid and value == standing)
             standing = value if valid and not ready else None
             if valid and ready:
@@ -150,11 +200,11 @@ def test_a_read_takes_six_clocks():
 
     async def bench(ctx):
         await wait_until_ready(ctx, dut)
-        ctx.set(dut.requests.valid, 1)
-        ctx.set(dut.responses.ready, 1)
+        ctx.set(dut.control.requests.valid, 1)
+        ctx.set(dut.control.responses.ready, 1)
         clocks = []
         for clock in range(31):
-            if ctx.get(dut.responses.valid):
+            if ctx.get(dut.control.responses.valid):
                 clocks.append(clock)
             await ctx.tick()
         assert [later - sooner for sooner, later in pairwise(clocks)] == [6] * (len(clocks) - 1)

@@ -1,0 +1,102 @@
+"""``vtep-ctl``: the control plane's command line."""
+
+import ast
+import sys
+from dataclasses import fields
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from vtep.config import Mode, VtepParameters
+from vtep.control.initial import dumps
+
+from .config import ConfigError, load
+from .tables import contents, limits_of
+
+__all__ = ["app", "main"]
+
+REFUSED = 2
+EXIT_CODES = "Exit code 2: options or configuration refused; nothing was changed and no file touched."
+
+app = typer.Typer(
+    help="The VTEP's control plane: what a TOML configuration becomes inside a core.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+)
+
+
+@app.callback()
+def _group() -> None:
+    """Keep the name of the command, also while there is only one."""
+
+
+class RefusedError(Exception):
+    """What the user asked for cannot be done; one line a finding."""
+
+
+@app.command("compile", epilog=EXIT_CODES)
+def compile_(
+    config: Annotated[Path, typer.Argument(help="TOML configuration.", show_default=False)],
+    output: Annotated[Path, typer.Option("-o", "--output", help="File to write; - is standard output.")] = Path(
+        "vtep.json"
+    ),
+    parameter: Annotated[
+        list[str] | None,
+        typer.Option(help="NAME=VALUE, a build parameter such as data_width=512; repeatable.", show_default=False),
+    ] = None,
+) -> None:
+    """Turn a configuration into what a core holds after reset, for [bold]vtep-hdl verilog --initial[/].
+
+    The parameters must be those of the core: its tables' sizes decide where entries stand.
+    """
+    parameters = _parameters(parameter or [])
+    text = dumps(contents(load(config, limits_of(parameters)), parameters), parameters)
+    if str(output) == "-":
+        sys.stdout.write(text)
+        return
+    try:
+        output.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise RefusedError(f"cannot write {output}: {error.strerror or error}") from error
+
+
+def _parameters(settings: list[str]) -> VtepParameters:
+    """Parameters from NAME=VALUE texts."""
+    known = {field.name for field in fields(VtepParameters)}
+    values: dict[str, Any] = {}
+    for setting in settings:
+        name, equals, text = setting.partition("=")
+        name = name.strip().replace("-", "_")
+        if not equals or name not in known:
+            raise RefusedError(f"--parameter {setting}: must be NAME=VALUE with one of {', '.join(sorted(known))}")
+        try:
+            values[name] = Mode(text.strip()) if name.endswith("_mode") else ast.literal_eval(text.strip())
+        except (SyntaxError, ValueError) as error:
+            raise RefusedError(f"--parameter {setting}: {text.strip()!r} is no value of it") from error
+    try:
+        return VtepParameters(**values)
+    except (TypeError, ValueError) as error:
+        raise RefusedError(str(error)) from error
+
+
+def main() -> None:
+    """Run ``vtep-ctl``: exit code 0, or 2 and the findings on standard error where the request is refused."""
+    try:
+        status = app(prog_name="vtep-ctl", standalone_mode=False)
+    except (RefusedError, ConfigError) as error:
+        status = _refuse(str(error))
+    except typer.TyperException as error:
+        status = _refuse(error.format_message())
+    except typer.Abort:
+        status = 130
+    sys.exit(status)
+
+
+def _refuse(message: str) -> int:
+    if message:  # none where the help was shown instead
+        lines = message.splitlines()
+        print("\n".join(f"vtep-ctl: {line}" for line in lines), file=sys.stderr)
+    return REFUSED

@@ -31,9 +31,11 @@ class Job(NamedTuple):
         length = len(self.frame) if self.length is None else self.length
         octets = bytearray(length)
         for j in range(length):
+            if j - self.shift >= len(self.frame):
+                return None  # it ends with the frame, prefix or not
             if j < len(self.prefix) and self.mask >> j & 1:
                 octets[j] = self.prefix[j]
-            elif 0 <= j - self.shift < len(self.frame):
+            elif j >= self.shift:
                 octets[j] = self.frame[j - self.shift]
             else:
                 return None

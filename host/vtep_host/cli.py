@@ -12,7 +12,8 @@ from vtep.config import Mode, VtepParameters
 from vtep.control.initial import dumps
 
 from .config import ConfigError, load
-from .tables import contents, limits_of
+from .difference import contents
+from .tables import limits_of
 
 __all__ = ["app", "main"]
 

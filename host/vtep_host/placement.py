@@ -63,6 +63,14 @@ class Placement:
         self._values = [0] * plan.capacity
         self._locations: dict[int, int] = {}
 
+    def copy(self) -> "Placement":
+        """Return one that can be changed without this one."""
+        other = Placement.__new__(Placement)
+        other.plan, other.value_width = self.plan, self.value_width
+        other._keys, other._values = list(self._keys), list(self._values)
+        other._locations = dict(self._locations)
+        return other
+
     def __len__(self) -> int:
         return len(self._locations)
 

@@ -1,30 +1,28 @@
-"""From a configuration to what the gateware holds: settings, table entries, addresses of counters.
+"""From a configuration to what the gateware holds: settings, fields of table entries, names of counters.
 
-VNI i and tunnel i of the configuration's order get index i of their table, and with it of their counters.
+Where the entries stand is the matter of `difference`; the index of a VNI or tunnel is also that of its counters.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from ipaddress import IPv6Address
-from typing import Any
 
 from vtep.config import VtepParameters
 from vtep.control.counters import DECAP_REASONS, ENCAP_REASONS, PORTS, counter_map
-from vtep.control.initial import Initial
-from vtep.control.tables import (
-    DfMode,
-    EcnMode,
-    Table,
-    TableEntry,
-    entry_key,
-    entry_layout,
-    key_width,
-    table_plan,
-)
+from vtep.control.tables import DfMode, EcnMode, Table
 
-from .config import Config, ConfigError, Limits, Problem, Tunnel, Vtep
-from .placement import Placement, TableFullError
+from .config import Config, Limits, Tunnel, Vni, Vtep
 
-__all__ = ["contents", "counter_names", "limits_of"]
+__all__ = [
+    "SECTIONS",
+    "counter_names",
+    "fdb_fields",
+    "limits_of",
+    "remote_fields",
+    "settings_of",
+    "tunnel_fields",
+    "vni_fields",
+    "vni_map_fields",
+]
 
 _ECN = {"copy": EcnMode.COPY, "zero": EcnMode.ZERO, "linux": EcnMode.LINUX}
 _DF = {"set": DfMode.SET, "unset": DfMode.UNSET, "inherit": DfMode.INHERIT}
@@ -40,25 +38,6 @@ def limits_of(parameters: VtepParameters) -> Limits:
         ipv6=parameters.ipv6,
         udp_checksum=parameters.udp_checksum,
     )
-
-
-def contents(config: Config, parameters: VtepParameters) -> Initial:
-    """What brings a core from reset to ``config``.
-
-    An entry stands behind those it points to, and the settings are to be written last: until the core knows its own
-    addresses it takes no tunnel traffic, so traffic starts configured.
-
-    Raises
-    ------
-    ConfigError
-        The configuration asks for more than the build has.
-    """
-    config.require(limits_of(parameters))
-    entries = [
-        TableEntry(table, index, entry_layout(table, parameters).const(entry).as_bits())
-        for table, index, entry in _entries(config, parameters)
-    ]
-    return Initial(_settings(config.vtep), entries)
 
 
 def counter_names(config: Config, parameters: VtepParameters) -> dict[str, int]:
@@ -86,84 +65,59 @@ def counter_names(config: Config, parameters: VtepParameters) -> dict[str, int]:
     return names
 
 
-_SECTIONS = {Table.FDB: "[[fdb]]", Table.VNI_MAP: "[[vni]]", Table.REMOTE: "[[tunnel]]"}
+SECTIONS = {Table.FDB: "[[fdb]]", Table.VNI_MAP: "[[vni]]", Table.REMOTE: "[[tunnel]]"}
 """Where the entries of hashed tables come from."""
 
-Entry = tuple[Table, int, Mapping[str, Any]]
-"""Table, index and fields of an entry."""
+
+def vni_fields(vni: Vni, run: int | None) -> dict[str, int]:
+    """Entry of a VNI in VNI; ``run``: where its flood list begins, if it has one."""
+    return {
+        "used": 1,
+        "vni": vni.id,
+        "vlan": vni.vlan,
+        "inner_vlan_discard": int(vni.inner_vlan == "discard"),
+        "flood_used": int(bool(vni.flood)),
+        "flood": run if vni.flood and run is not None else 0,
+    }
 
 
-def _entries(config: Config, parameters: VtepParameters) -> Iterator[Entry]:
-    index_of = {tunnel.name: i for i, tunnel in enumerate(config.tunnels)}
-    remotes: dict[tuple[int, bool], dict[str, int]] = {}
-    for i, tunnel in enumerate(config.tunnels):
-        yield Table.TUNNEL, i, _tunnel(tunnel)
+def vni_map_fields(vni: Vni, index: int) -> dict[str, int]:
+    """Entry of a VNI in VNI_MAP."""
+    return {
+        "used": 1,
+        "vni": vni.id,
+        "index": index,
+        "push": int(vni.vlan != 0),
+        "vlan": vni.vlan,
+        "inner_vlan_discard": int(vni.inner_vlan == "discard"),
+    }
+
+
+def remote_fields(config: Config, index_of: Mapping[str, int]) -> Iterator[dict[str, int]]:
+    """Entries of REMOTE; ``index_of``: of each tunnel. Of several tunnels to one address the first counts."""
+    seen = set()
+    for tunnel in config.tunnels:
         remote, is_ipv6 = int(tunnel.remote), isinstance(tunnel.remote, IPv6Address)
-        # Of several tunnels to one address the first counts.
-        if (remote, is_ipv6) not in remotes:
-            remotes[remote, is_ipv6] = {
-                "remote": remote,
-                "remote_is_ipv6": is_ipv6,
-                "group": tunnel.remote.is_multicast,
-                "tunnel": i,
-            }
-    yield from _placed(config, Table.REMOTE, remotes.values(), parameters)
-
-    flood = 0
-    vni_map = []
-    for i, vni in enumerate(config.vnis):
-        first = flood
-        for name in vni.flood:
-            last = flood == first + len(vni.flood) - 1
-            yield Table.FLOOD, flood, {"tunnel": index_of[name], "last": last}
-            flood += 1
-        discard = vni.inner_vlan == "discard"
-        if vni.vlan:
-            yield Table.VLAN, vni.vlan, {"vni": i}
-        yield (
-            Table.VNI,
-            i,
-            {
-                "used": 1,
-                "vni": vni.id,
-                "vlan": vni.vlan,
-                "inner_vlan_discard": discard,
-                "flood_used": bool(vni.flood),
-                "flood": first if vni.flood else 0,
-            },
-        )
-        vni_map.append(
-            {"vni": vni.id, "index": i, "push": vni.vlan != 0, "vlan": vni.vlan, "inner_vlan_discard": discard}
-        )
-    yield from _placed(config, Table.VNI_MAP, vni_map, parameters)
-    fdb = ({"vni": e.vni, "mac": int.from_bytes(e.mac), "tunnel": index_of[e.tunnel]} for e in config.fdb)
-    yield from _placed(config, Table.FDB, fdb, parameters)
+        if (remote, is_ipv6) in seen:
+            continue
+        seen.add((remote, is_ipv6))
+        yield {
+            "used": 1,
+            "remote": remote,
+            "remote_is_ipv6": int(is_ipv6),
+            "group": int(tunnel.remote.is_multicast),
+            "tunnel": index_of[tunnel.name],
+        }
 
 
-def _placed(
-    config: Config, table: Table, entries: Iterable[Mapping[str, Any]], parameters: VtepParameters
-) -> Iterator[Entry]:
-    """Entries of a hashed table, each at one of its locations; only how they end, not how they came there."""
-    plan = table_plan(table, parameters)
-    assert plan is not None
-    layout = entry_layout(table, parameters)
-    width = key_width(table, parameters)
-    placement = Placement(plan, layout.size - width - 1)
-    by_key = {}
-    for entry in entries:
-        used = {"used": 1, **entry}
-        key = entry_key(table, parameters, used)
-        by_key[key] = used
-        try:
-            placement.insert(key, layout.const(used).as_bits() >> 1 + width)
-        except TableFullError as error:
-            problem = Problem(config.name, _SECTIONS[table], "", str(error))
-            raise ConfigError([problem]) from None
-    for location, key, _ in placement.entries():
-        yield table, location, by_key[key]
+def fdb_fields(config: Config, index_of: Mapping[str, int]) -> Iterator[dict[str, int]]:
+    """Entries of the FDB; ``index_of``: of each tunnel."""
+    for entry in config.fdb:
+        yield {"used": 1, "vni": entry.vni, "mac": int.from_bytes(entry.mac), "tunnel": index_of[entry.tunnel]}
 
 
-def _settings(vtep: Vtep) -> dict[str, int]:
+def settings_of(vtep: Vtep) -> dict[str, int]:
+    """Settings, by the names of `settings_layout`."""
     return {
         "mac": int.from_bytes(vtep.mac),
         "ipv4": int(vtep.ipv4),
@@ -180,7 +134,8 @@ def _settings(vtep: Vtep) -> dict[str, int]:
     }
 
 
-def _tunnel(tunnel: Tunnel) -> dict[str, object]:
+def tunnel_fields(tunnel: Tunnel) -> dict[str, object]:
+    """Entry of a tunnel in TUNNEL."""
     return {
         "used": 1,
         "remote": int(tunnel.remote),

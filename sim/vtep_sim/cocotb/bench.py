@@ -25,7 +25,8 @@ from vtep.config import LENGTH_BITS, Mode, VtepParameters
 from vtep.control.counters import counter_map
 from vtep_host.config import Config
 from vtep_host.device import Device
-from vtep_host.tables import contents, counter_names
+from vtep_host.difference import contents
+from vtep_host.tables import counter_names
 
 from ..golden import Frame, GoldenModel, Prediction
 from .registers import RegisterPort

@@ -18,7 +18,8 @@ from vtep.config import VtepParameters
 from vtep.control.counters import counter_map
 from vtep_host.config import Config
 from vtep_host.device import Device
-from vtep_host.tables import contents, counter_names
+from vtep_host.difference import contents
+from vtep_host.tables import counter_names
 from vtep_host.transport import AccessRefusedError
 
 from .build import build_model, cached_verilog

@@ -6,7 +6,7 @@ from cocotb.triggers import ClockCycles
 from vtep.config import Mode, VtepParameters
 from vtep.control.counters import COUNTER_ADDRESS_BITS, DECAP_REASONS, ENCAP_REASONS, counter_map
 from vtep_host.device import Device
-from vtep_host.tables import contents
+from vtep_host.difference import contents
 from vtep_sim.cocotb.bench import PORTS, Bench, as_frames
 from vtep_sim.cocotb.frames import Underlay, ethernet
 from vtep_sim.golden import Frame

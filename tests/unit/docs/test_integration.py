@@ -20,7 +20,7 @@ from vtep.vxlan.axi import VtepAxi
 from vtep_host.cli import main as ctl_main
 from vtep_host.config import load
 from vtep_host.device import Device
-from vtep_host.tables import contents
+from vtep_host.difference import contents
 from vtep_sim.harness import find_verilator
 
 ROOT = Path(__file__).resolve().parents[3]

@@ -10,7 +10,7 @@ from vtep.config import Mode, VtepParameters
 from vtep.control.initial import loads
 from vtep_host.cli import main
 from vtep_host.config import loads as loads_config
-from vtep_host.tables import contents
+from vtep_host.difference import contents
 
 CONFIG = """
 [vtep]

@@ -12,7 +12,8 @@ from vtep.config import VtepParameters
 from vtep.control.counters import counter_map
 from vtep.control.tables import DfMode, EcnMode, Table, entry_layout, table_plan
 from vtep_host.config import Config, ConfigError, FdbEntry, Limits, Tunnel, Vni, Vtep
-from vtep_host.tables import contents, counter_names, limits_of
+from vtep_host.difference import contents
+from vtep_host.tables import counter_names, limits_of
 
 MAC = bytes.fromhex("020304050607")
 CONFIG = Config(
@@ -243,11 +244,11 @@ def test_tables_of_one_entry() -> None:
     decoded = decode(config, parameters)
     assert [table for table, _, _ in decoded] == [
         Table.TUNNEL,
-        Table.REMOTE,
         Table.FLOOD,
+        Table.FDB,
         Table.VNI,
         Table.VNI_MAP,
-        Table.FDB,
+        Table.REMOTE,
     ]
 
 

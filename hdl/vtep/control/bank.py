@@ -67,7 +67,7 @@ class CounterBank(wiring.Component):
     age : int
         2 clocks from an event until a read sees it.
 
-    Reset clears all counters. Copies are 0 until there was a snapshot.
+    Reset clears all counters. Copies are of no account until there was a snapshot.
 
     Raises
     ------
@@ -176,7 +176,7 @@ class CounterBank(wiring.Component):
             read_index = self._delay(m, f"read_index_{half}_{field}", self.read_index, stage)
             m.d.comb += [
                 write_port.addr.eq(Mux(self.ready, index[stage + 2], walk)),
-                write_copy.addr.eq(write_port.addr),
+                write_copy.addr.eq(index[stage + 2]),
                 update_port.addr.eq(index[stage]),
                 read_port.addr.eq(read_index[stage]),
                 read_copy.addr.eq(read_index[stage]),
@@ -207,8 +207,8 @@ class CounterBank(wiring.Component):
             write_low.en.eq(~self.ready | strobe[2]),
             write_low.data.value.eq(Mux(self.ready, total[:HALF], 0)),
             write_low.data.marks.eq(Mux(self.ready, marks[2], 0)),
-            copy_low.en.eq(~self.ready | (strobe[2] & fresh[0])),
-            copy_low.data.eq(Mux(self.ready, old, 0)),
+            copy_low.en.eq(strobe[2] & fresh[0]),
+            copy_low.data.eq(old),
         ]
 
         # A carry of the event in front was not yet written when the high half was read.
@@ -223,8 +223,8 @@ class CounterBank(wiring.Component):
         m.d.comb += [
             write_high.en.eq(~self.ready | (strobe[3] & (latest[HALF] | fresh_high[1]))),
             write_high.data.eq(Mux(self.ready, Mux(fresh_high[1], 0, high) + latest[HALF], 0)),
-            copy_high.en.eq(~self.ready | (strobe[3] & fresh_high[0])),
-            copy_high.data.eq(Mux(self.ready, high + carried, 0)),
+            copy_high.en.eq(strobe[3] & fresh_high[0]),
+            copy_high.data.eq(high + carried),
         ]
         return (
             Cat(read_low.data.value, shown_low.data),

@@ -1,16 +1,14 @@
 """Frame and byte counters of one port."""
 
-from amaranth.hdl import Cat, Module, Mux, Signal, Value
+from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from ..config import check_data_width
 from ..stream.packet import packet_layout
+from .tally import HIGH, LOW, Tally
 
 __all__ = ["PortMeter"]
-
-LOW = 16
-HIGH = 48
 
 
 class PortMeter(wiring.Component):
@@ -37,7 +35,6 @@ class PortMeter(wiring.Component):
 
     Notes
     -----
-    The upper 48 bits follow the lower 16 by a clock, and are read a clock behind them, so no carry is ever torn off.
     Reset clears the counters and the copies.
     """
 
@@ -68,33 +65,26 @@ class PortMeter(wiring.Component):
             frame.eq(passed & self.payload.last),
             octets.eq(Mux(passed, self._lanes - Mux(self.payload.last, self.payload.empty, 0), 0)),
         ]
-        clear, copy = Signal(2), Signal(2)
-        m.d.sync += [clear.eq(Cat(self.clear, clear)), copy.eq(Cat(self.take_snapshot, copy))]
-        lows: list[Value] = []
-        highs: list[Value] = []
+        lows, highs = [], []
+        clear, copy = Signal(), Signal()
+        m.d.sync += [clear.eq(self.clear), copy.eq(self.take_snapshot)]
         for name, amount in (("frames", frame), ("bytes", octets)):
-            low = Signal(LOW + 1, name=f"{name}_low")
-            high = Signal(HIGH, name=f"{name}_high")
-            low_copy = Signal(LOW, name=f"{name}_low_copy")
-            high_copy = Signal(HIGH, name=f"{name}_high_copy")
-            # Bit 16 of `low` is the carry of the last addition.
-            m.d.sync += [
-                low.eq(Mux(clear[0], 0, low[:LOW]) + amount),
-                high.eq(Mux(clear[1], 0, high) + low[LOW]),
+            m.submodules[name] = tally = Tally(len(amount))
+            m.d.comb += [
+                tally.amount.eq(amount),
+                tally.clear.eq(clear),
+                tally.take_snapshot.eq(copy),
+                tally.read_snapshot.eq(self.read_snapshot),
             ]
-            with m.If(copy[0]):
-                m.d.sync += low_copy.eq(low[:LOW])
-            with m.If(copy[1]):
-                m.d.sync += high_copy.eq(high)
-            lows += [low[:LOW], low_copy]
-            highs += [high, high_copy]
-        chosen = Cat(self.read_snapshot, self.read_field)
-        chosen_high = Signal(2)
-        low_read = Signal(LOW)
-        m.d.sync += [chosen_high.eq(chosen), low_read.eq(Cat(*lows).word_select(chosen, LOW))]
-        both = Signal(LOW + HIGH)
+            lows.append(tally.low)
+            highs.append(tally.high)
+        field = Signal()
+        low = Signal(LOW, reset_less=True)
+        both = Signal(LOW + HIGH, reset_less=True)
         m.d.sync += [
-            both.eq(Cat(low_read, Cat(*highs).word_select(chosen_high, HIGH))),
+            field.eq(self.read_field),
+            low.eq(Mux(self.read_field, lows[1], lows[0])),
+            both.eq(Cat(low, Mux(field, highs[1], highs[0]))),
             self.read_value.eq(both),
         ]
         return m

@@ -19,6 +19,9 @@ RAM_STYLES = ("distributed", "block", "ultra")
 DISTRIBUTED_BUCKETS = 32
 """Most buckets that distributed RAM holds by default."""
 
+ACCESS_GROUP = 4
+"""RAMs whose answers to the control side share a register."""
+
 COMPARE_BITS = 24
 """Most tag bits that are compared in one clock: two levels of 6-input look-up tables."""
 
@@ -197,7 +200,7 @@ class HashedMatch(wiring.Component):
         output = "sync" if reads == 2 else "comb"
         matches_3: list[Value] = [bypassed_3]
         values_3: list[Value] = [written_3]
-        reads_2: list[Value] = []
+        accessed_1: list[Value] = []
         for function, bucket in enumerate(bucket_numbers(m, plan, self.lookup_key)):
             address_0 = self._register(m, f"bucket_{function}", bucket, self.hash_clocks - 1)
             address_1 = self._register(m, f"address_{function}", address_0, reads // 2)
@@ -206,14 +209,12 @@ class HashedMatch(wiring.Component):
             for ram in range(function * plan.slots, (function + 1) * plan.slots):
                 looked_up_1, read_data_1 = self._elaborate_ram(m, ram, address_0, bucket_0, entry_0, write_0[ram])
                 entry_2 = Signal(entry, name=f"entry_{ram}_2", reset_less=reads == 2)
-                read_2 = Signal(entry.size, name=f"read_{ram}_2", reset_less=reads == 2)
                 usable_2 = entry_2.used & ~collided_2[ram] & ~blank_2
                 same_2 = Cat(entry_2.tag[part] == tag_2[part] for part in parts)
                 match_3 = Signal(name=f"match_{ram}_3")
                 m.d[output] += [
                     collided_2[ram].eq(same_bucket_1 & write_1[ram]),
                     Value.cast(entry_2).eq(looked_up_1),
-                    read_2.eq(Mux(read_1[ram], read_data_1, 0)),
                 ]
                 if self.quick:
                     m.d.sync += match_3.eq(usable_2 & same_2.all())
@@ -223,7 +224,7 @@ class HashedMatch(wiring.Component):
                     m.d.comb += match_3.eq(usable_3 & same_3.all())
                 matches_3.append(match_3)
                 values_3.append(self._register(m, f"value_{ram}", Value.cast(entry_2.value), 1))
-                reads_2.append(read_2)
+                accessed_1.append(Mux(read_1[ram], read_data_1, 0))
 
         chosen = [Mux(match, value, 0) for match, value in zip(matches_3, values_3, strict=True)]
         m.d["comb" if self.quick else "sync"] += [
@@ -231,6 +232,12 @@ class HashedMatch(wiring.Component):
             Value.cast(self.value).eq(reduce(or_, chosen)),
         ]
 
+        # At most one is not 0.
+        reads_2: list[Value] = []
+        for start in range(0, rams, ACCESS_GROUP):
+            read_2 = Signal(entry.size, name=f"read_{start}_2", reset_less=reads == 2)
+            m.d[output] += read_2.eq(reduce(or_, accessed_1[start : start + ACCESS_GROUP]))
+            reads_2.append(read_2)
         read_3 = Signal(entry, reset_less=True)
         m.d.sync += Value.cast(read_3).eq(reduce(or_, reads_2))
         m.d.comb += [

@@ -12,6 +12,7 @@ from ..control.bank import CounterBank
 from ..control.counters import BANK_SHIFT, DECAP_REASONS, ENCAP_REASONS, PORTS
 from ..control.meter import PortMeter
 from ..control.ports import carried_event, counter_bus, reason_event
+from ..control.tally import Tally
 from ..stream.packet import packet_layout
 
 __all__ = ["Statistics"]
@@ -34,8 +35,8 @@ class Statistics(wiring.Component):
     encap_reason, decap_reason, too_big, encap_carried, decap_carried : In
         The events of encapsulator and decapsulator.
     control : In(`counter_bus`)
-        Reads and commands. An address without a counter reads as 0. A command finds every counter as it is with all
-        events up to the clock of the command, and without any later one.
+        Reads and commands. An address without a counter reads as 0, and so do copies before there is one. A command
+        finds every counter as it is with all events up to the clock of the command, and without any later one.
     ready : Out(1)
         Low after reset until all counters are 0; events are lost until then, and ``control.busy`` is high.
 
@@ -82,6 +83,10 @@ class Statistics(wiring.Component):
             pending.eq(clear | take_snapshot),
         ]
 
+        taken = Signal()
+        with m.If(take_snapshot):
+            m.d.sync += taken.eq(1)
+
         def join(counters: CounterBank | PortMeter) -> None:
             m.d.comb += [
                 counters.clear.eq(clear),
@@ -109,13 +114,18 @@ class Statistics(wiring.Component):
         # Rule 4 of encapsulation strikes at copies, later than the other rules: its counter stands beside theirs.
         event = self.encap_reason
         reasons = bank("encap_reasons", len(ENCAP_REASONS) - 1, 0, event.strobe, event.index, 0)
-        m.submodules.too_big = too_big = CounterBank(1)
-        m.d.comb += too_big.strobe.eq(self.too_big)
-        join(too_big)
-        ready.append(too_big.ready)
-        busy.append(too_big.busy)
+        m.submodules.too_big = too_big = Tally(1)
+        too_big_low, too_big_high = Signal(2 * len(too_big.low)), Signal.like(too_big.high)
+        m.d.comb += [
+            too_big.amount.eq(self.too_big),
+            too_big.clear.eq(clear),
+            too_big.take_snapshot.eq(take_snapshot),
+            too_big.read_snapshot.eq(snapshot),
+        ]
+        # A request stands still, so all that matters is that the parts are a clock apart.
+        m.d.sync += [too_big_low.eq(Cat(too_big.low, too_big_low)), too_big_high.eq(too_big.high)]
         is_mtu = (index == ENCAP_REASONS.index("mtu")) & (field == 0)
-        values.append(Mux(is_mtu, too_big.read_value, reasons))
+        values.append(Mux(is_mtu, Cat(too_big_low[len(too_big.low) :], too_big_high), reasons))
         event = self.decap_reason
         values.append(bank("decap_reasons", len(DECAP_REASONS), 0, event.strobe, event.index, 0))
 
@@ -152,7 +162,7 @@ class Statistics(wiring.Component):
         chosen: list[Value] = []
         for i, value in enumerate(values):
             asked, register = Signal(), Signal(64, reset_less=True)
-            m.d.sync += [asked.eq(bank_number == i), register.eq(Mux(asked, value, 0))]
+            m.d.sync += [asked.eq((bank_number == i) & (taken | ~snapshot)), register.eq(Mux(asked, value, 0))]
             chosen.append(register)
 
         # One read at a time: the request stands until its answer is there.

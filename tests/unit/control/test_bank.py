@@ -21,7 +21,7 @@ async def events_and_reads(ctx, dut, rng, *, clocks, load, half=32, peak_bits=0,
     """
     entries = dut.entries
     counters = [[0, 0] for _ in range(entries)]
-    copies = [(0, 0)] * entries
+    copies = None
     history = []
     expected = {}
     given = {"clear": 0, "take_snapshot": 0}
@@ -37,7 +37,7 @@ async def events_and_reads(ctx, dut, rng, *, clocks, load, half=32, peak_bits=0,
         busy = ctx.get(dut.busy)
         read, read_index, field = rng.random() < 0.8, rng.choice((0, rng.randrange(entries))), rng.getrandbits(1)
         read = read and not busy
-        snapshot = rng.getrandbits(1)
+        snapshot = copies is not None and rng.getrandbits(1)
         command = None if busy or rng.random() >= commands else rng.choice(sorted(given))
         for name in given:
             ctx.set(getattr(dut, name), name == command)
@@ -162,7 +162,8 @@ def test_a_command_waits_for_clocks_without_an_event(command):
             clocks += 1
         assert clocks == 8 + vtep.control.bank.DRAIN
         assert await read(ctx, dut, 3, 0) == (61 if command == "take_snapshot" else 51)
-        assert await read(ctx, dut, 3, 0, snapshot=True) == (10 if command == "take_snapshot" else 0)
+        if command == "take_snapshot":
+            assert await read(ctx, dut, 3, 0, snapshot=True) == 10
 
     simulate(dut, bench)
 
@@ -191,7 +192,6 @@ def test_reset_clears(rng, entries):
         for index in range(entries):
             for field in range(2):
                 assert await read(ctx, dut, index, field) == 0
-                assert await read(ctx, dut, index, field, snapshot=True) == 0
         await events_and_reads(ctx, dut, rng, clocks=60, load=1.0)
 
     simulate(ResetInserter(reset)(dut), bench)

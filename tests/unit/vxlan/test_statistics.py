@@ -129,6 +129,8 @@ def test_a_snapshot_holds_every_counter_and_a_clearing_sets_each_to_0(rng):
     async def bench(ctx):
         await wait_until_ready(ctx, dut)
         first = await count(ctx, dut, rng, 150)
+        for name, address in COUNTERS.items():
+            assert await read(ctx, dut, address, snapshot=True) == 0, name
         await command(ctx, dut, "take_snapshot")
         second = await count(ctx, dut, rng, 150)
         await command(ctx, dut, "clear")

@@ -189,6 +189,7 @@ class Simulator:
             waves.open("wb").close()  # Verilator does not tell when it cannot
         self._library = Library(model)
         self._device: Device | None = None
+        self._queued = [0, 0, 0]
         self._handle = self._library.open(bytes(waves) if waves else None, round(1_000_000 / clock_mhz))
         if not self._handle:
             raise SimulationError(self._library.last_error().decode())
@@ -218,6 +219,7 @@ class Simulator:
         self._check(self._library.reset(self._handle))
         self.config = None
         self._device = None
+        self._queued = [0, 0, 0]
 
     def configure(self, config: Config) -> None:
         """Write a whole configuration into the registers of a core out of reset and wait until it is in effect.
@@ -318,6 +320,15 @@ class Simulator:
         self._library.statistics(self._handle, direction == "out", PORTS.index(port), byref(statistics))
         return PortStatistics(statistics.beats, statistics.waits)
 
+    def queue(
+        self, tenant: Iterable[FrameLike] = (), underlay: Iterable[FrameLike] = (), host: Iterable[FrameLike] = ()
+    ) -> None:
+        """Have frames go in from the next clock on, also while `device` is used; the next `run` tells of them."""
+        for number, frames in enumerate((tenant, underlay, host)):
+            feed = iter(frames)
+            while count := self._push(number, feed):
+                self._queued[number] += count
+
     def run(
         self,
         tenant: Iterable[FrameLike] = (),
@@ -360,7 +371,7 @@ class Simulator:
     ) -> Result:
         result = Result(self.clock)
         feeds = [iter(frames) for frames in inputs]
-        sent = [0, 0, 0]
+        sent, self._queued = self._queued, [0, 0, 0]
         more = 0b111
         while True:
             for number in range(3):

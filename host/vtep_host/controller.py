@@ -114,8 +114,8 @@ class Controller:
     def _read(self, image: Image) -> Iterable[tuple[TableEntry, int]]:
         """Every entry that counts, as it should be and as it is."""
         known = {(table, at): bits for table, at, bits in image.entries()}
-        places = [key for key in known if key[0] in (Table.FLOOD, Table.VLAN)]
-        for table in (Table.VNI, Table.TUNNEL, *HASHED):
+        places = [key for key in known if key[0] in (Table.TUNNEL, Table.FLOOD, Table.VLAN)]
+        for table in (Table.VNI, *HASHED):
             places += [(table, at) for at in range(table_capacity(table, self.device.parameters))]
         for table, at in places:
             held = image.pack(table, self.device.read_entry(table, at))

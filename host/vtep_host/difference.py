@@ -126,9 +126,9 @@ def steps_to(state: State, config: Config) -> tuple[list[Step], State]:
     bare = replace(lean, vnis=tuple(replace(vni, flood=()) for vni in lean.vnis))
     # Flood lists may lie scattered; without any, all find room.
     for less in (lean, bare):
-        taken, between = _Way(state, less, hold_tagged=_vids(state.config.vnis) != _vids(config.vnis)).go()
-        released = release(between)
         try:
+            taken, between = _Way(state, less, hold_tagged=_vids(state.config.vnis) != _vids(config.vnis)).go()
+            released = release(between)
             added, after = _Way(between, config).go()
         except _FullError as error:
             raise ConfigError([Problem(config.name, SECTIONS[error.table], "", str(error))]) from None

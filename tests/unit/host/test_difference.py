@@ -300,6 +300,18 @@ def test_what_a_device_cannot_hold_is_refused() -> None:
     assert list(state.image.entries()) == []
 
 
+def test_room_is_made_where_not_even_a_shorter_flood_list_finds_any() -> None:
+    """The lists fill their table, and what both configurations have is none of the old ones."""
+    tunnels = (*CONFIG.tunnels, replace(CONFIG.tunnels[0], name="c", ttl=9))
+    old = replace(
+        CONFIG, tunnels=tunnels, vnis=(Vni(id=1, vlan=10, flood=("a", "b", "c")), Vni(id=2, flood=("a", "b")))
+    )
+    new = replace(old, vnis=(Vni(id=1, vlan=10, flood=("a", "b")), Vni(id=2, flood=("c", "a", "b"))))
+    state, tables = State.after_reset(TIGHT), Tables(TIGHT)
+    for config in (old, new):
+        state, _ = walk(state, tables, config)
+
+
 def test_contents_are_the_way_from_reset() -> None:
     made = contents(CONFIG, WIDE)
     state, tables = State.after_reset(WIDE), Tables(WIDE)

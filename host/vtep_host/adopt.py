@@ -1,6 +1,6 @@
 """What a running device holds, read back: for a control plane that starts anew."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from ipaddress import IPv4Address, IPv6Address
 
 from vtep.control.tables import DfMode, EcnMode, Table, table_capacity
@@ -41,8 +41,9 @@ class _Reader:
         for table in (Table.VNI, *HASHED):
             for index in range(table_capacity(table, device.parameters)):
                 self._adopt(table, index)
-        runs = dict(self._runs())
-        for vni in self._vnis().values():
+        used_vnis = {i: vni for i in range(device.parameters.vnis) if (vni := image.fields(Table.VNI, i))["used"]}
+        runs = dict(self._runs(used_vnis))
+        for vni in used_vnis.values():
             if vni["vlan"]:
                 self._adopt(Table.VLAN, vni["vlan"])
         fdb, remotes = image.hashed(Table.FDB), image.hashed(Table.REMOTE)
@@ -52,7 +53,7 @@ class _Reader:
             self._adopt(Table.TUNNEL, index)
 
         vnis: list[Vni] = []
-        for index, entry in self._vnis().items():
+        for index, entry in used_vnis.items():
             number = entry["vni"]
             if number in state.vnis or any(entry["vlan"] == other.vlan for other in vnis):
                 raise DeviceError(f"VNI {number} or VID {entry['vlan']} stands in two entries of {Table.VNI.name}")
@@ -85,15 +86,10 @@ class _Reader:
         for write in mending:
             self.device.write_entry(*write)
 
-    def _vnis(self) -> dict[int, dict[str, int]]:
-        """Used entries of VNI by their index."""
-        entries = {i: self.image.fields(Table.VNI, i) for i in range(self.device.parameters.vnis)}
-        return {index: entry for index, entry in entries.items() if entry["used"]}
-
-    def _runs(self) -> Iterator[tuple[int, list[int]]]:
+    def _runs(self, vnis: Mapping[int, Mapping[str, int]]) -> Iterator[tuple[int, list[int]]]:
         """Flood list of each VNI that has one, by the VNI's index."""
         end = table_capacity(Table.FLOOD, self.device.parameters)
-        for index, vni in self._vnis().items():
+        for index, vni in vnis.items():
             if not vni["flood_used"]:
                 continue
             run = []

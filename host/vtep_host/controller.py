@@ -49,8 +49,7 @@ class Controller:
         DeviceError, TransportError
             The device failed half way. What it holds is then to be read again.
         """
-        if any(self.state.parked.values()):
-            self._settle()
+        self._settle()
         steps, state = steps_to(self.state, config)
         written = self._execute(steps)
         self.state = state

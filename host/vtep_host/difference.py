@@ -279,14 +279,13 @@ class _Way:
             if name in left and image.bits(Table.TUNNEL, left[name]) == bits[name]:
                 take(name, name)
         # Names are not known of a device whose configuration another driver wrote.
-        for name in bits:
+        for name in [name for name in bits if name not in chosen]:
             held = next((held for held, index in left.items() if image.bits(Table.TUNNEL, index) == bits[name]), None)
-            if name not in chosen and held is not None:
+            if held is not None:
                 take(name, held)
         changing = {name for name in bits if name not in chosen and name in left}
-        for name in changing:
-            if _may_change(name, changing, self.old, self.new):
-                take(name, name)
+        for name in _changeable(changing, self.old, self.new):
+            take(name, name)
         self.state.tunnels = self._filled(Table.TUNNEL, chosen, bits, set(before.values()))
 
     def _choose_vnis(self) -> None:
@@ -384,19 +383,18 @@ def _vids(vnis: Iterable[Vni]) -> set[tuple[int, int]]:
     return {(vni.vlan, vni.id) for vni in vnis if vni.vlan}
 
 
-def _may_change(name: str, changing: set[str], old: Config, new: Config) -> bool:
-    """Whether a tunnel may change in place: each frame that takes it goes on taking it, and changes by nothing else."""
+def _changeable(changing: set[str], old: Config, new: Config) -> set[str]:
+    """Tunnels that may change in place: each frame that takes one goes on taking it, and changes by nothing else."""
     goals = {(entry.vni, entry.mac): entry.tunnel for entry in new.fdb}
-    if any(entry.tunnel == name and goals.get((entry.vni, entry.mac)) != name for entry in old.fdb):
-        return False
+    blocked = {entry.tunnel for entry in old.fdb if goals.get((entry.vni, entry.mac)) != entry.tunnel}
     vnis = {vni.id: vni for vni in new.vnis}
     learned = {vni for vni, _ in goals.keys() - {(entry.vni, entry.mac) for entry in old.fdb}}
     for vni in old.vnis:
-        if name in vni.flood:
-            stays = vni.id in vnis and vnis[vni.id].flood == vni.flood and vni.id not in learned
-            if not stays or changing & {*vni.flood} != {name}:
-                return False
-    return True
+        touched = changing & {*vni.flood}
+        stays = vni.id in vnis and vnis[vni.id].flood == vni.flood and vni.id not in learned
+        if not stays or len(touched) > 1:
+            blocked |= touched
+    return changing - blocked
 
 
 def _elements(config: Config, runs: Mapping[int, int]) -> set[int]:

@@ -7,17 +7,15 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from ..config import VtepParameters
+from ..control.counters import PORTS
 from ..control.loader import TableLoader
 from ..control.register_block import RegisterBlock
 from ..control.register_bus import register_bus
 from ..control.registers import vtep_registers
 from ..control.tables import TableEntry, check_entries
-from ..stream.packet import packet_signature
-from .pipeline import VtepPipeline
+from .pipeline import VtepPipeline, packet_ports
 
 __all__ = ["VtepCore"]
-
-STREAMS = ("tenant_rx", "tenant_tx", "underlay_rx", "underlay_tx", "host_rx", "host_tx")
 
 
 class VtepCore(wiring.Component):
@@ -62,15 +60,9 @@ class VtepCore(wiring.Component):
         self.registers = vtep_registers(parameters, settings)
         self._settings = settings
         self._entries = check_entries(parameters, entries)
-        packets = packet_signature(parameters.data_width)
         super().__init__(
             {
-                "tenant_rx": In(packet_signature(parameters.data_width, length=parameters.tenant_length)),
-                "tenant_tx": Out(packets),
-                "underlay_rx": In(packets),
-                "underlay_tx": Out(packets),
-                "host_rx": In(packets),
-                "host_tx": Out(packets),
+                **packet_ports(parameters),
                 "bus": In(register_bus(self.registers.address_bits)),
                 "idle": Out(1),
             }
@@ -80,7 +72,7 @@ class VtepCore(wiring.Component):
         m = Module()
         m.submodules.registers = block = RegisterBlock(self.parameters, self._settings)
         m.submodules.pipeline = pipeline = VtepPipeline(self.parameters)
-        for name in STREAMS:
+        for name in PORTS:
             wiring.connect(m, wiring.flipped(getattr(self, name)), getattr(pipeline, name))
         wiring.connect(m, wiring.flipped(self.bus), block.bus)
         wiring.connect(m, block.entries, pipeline.entries)

@@ -5,6 +5,7 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from ..config import VtepParameters
+from ..control.counters import PORTS
 from ..control.ports import config_bus, counter_bus, entry_read_bus
 from ..packet.queue import PacketQueue
 from ..stream.arbiter import PacketArbiter
@@ -13,7 +14,20 @@ from .decapsulator import Decapsulator
 from .encapsulator import Encapsulator
 from .statistics import Statistics
 
-__all__ = ["VtepPipeline"]
+__all__ = ["VtepPipeline", "packet_ports"]
+
+
+def packet_ports(parameters: VtepParameters) -> dict[str, wiring.Member]:
+    """Members of the packet streams, in the order of ``PORTS``."""
+    packets = packet_signature(parameters.data_width)
+    return {
+        "tenant_rx": In(packet_signature(parameters.data_width, length=parameters.tenant_length)),
+        "tenant_tx": Out(packets),
+        "underlay_rx": In(packets),
+        "underlay_tx": Out(packets),
+        "host_rx": In(packets),
+        "host_tx": Out(packets),
+    }
 
 
 class VtepPipeline(wiring.Component):
@@ -54,15 +68,9 @@ class VtepPipeline(wiring.Component):
 
     def __init__(self, parameters: VtepParameters) -> None:
         self.parameters = parameters
-        packets = packet_signature(parameters.data_width)
         super().__init__(
             {
-                "tenant_rx": In(packet_signature(parameters.data_width, length=parameters.tenant_length)),
-                "tenant_tx": Out(packets),
-                "underlay_rx": In(packets),
-                "underlay_tx": Out(packets),
-                "host_rx": In(packets),
-                "host_tx": Out(packets),
+                **packet_ports(parameters),
                 "config": In(config_bus(parameters)),
                 "entries": In(entry_read_bus(parameters)),
                 "counters": In(counter_bus()),
@@ -129,18 +137,11 @@ class VtepPipeline(wiring.Component):
             self.entries.entry.eq(both[0].entry | both[1].entry),
         ]
 
-        streams = (
-            self.tenant_rx,
-            self.tenant_tx,
-            self.underlay_rx,
-            self.underlay_tx,
-            self.host_rx,
-            self.host_tx,
-        )
-        for watched, port in zip(statistics.ports, streams, strict=True):
+        for watched, name in zip(statistics.ports, PORTS, strict=True):
+            port = getattr(self, name)
             m.d.comb += [watched.valid.eq(port.valid), watched.ready.eq(port.ready)]
-            for name in ("data", "empty", "last", "error"):
-                m.d.comb += watched.payload[name].eq(port.payload[name])
+            for field in ("data", "empty", "last", "error"):
+                m.d.comb += watched.payload[field].eq(port.payload[field])
         wiring.connect(m, encapsulator.reason, statistics.encap_reason)
         wiring.connect(m, decapsulator.reason, statistics.decap_reason)
         wiring.connect(m, encapsulator.carried, statistics.encap_carried)

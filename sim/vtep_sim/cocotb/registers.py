@@ -17,9 +17,10 @@ from vtep.control.registers import vtep_registers
 from vtep_host.device import Device
 from vtep_host.transport import AccessRefusedError
 
+from ..harness.library import READ, WAIT_CLEAR, WRITE
+
 __all__ = ["RegisterPort"]
 
-READ, WRITE, WAIT_CLEAR = range(3)
 BUSY = {"STATUS": "counters_busy", "TABLE_STATUS": "busy", "COUNTER_STATUS": "busy"}
 TIMEOUT = 1_000_000
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from amaranth.hdl import Cat, Module, Mux, Signal, unsigned
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, unsigned
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -86,6 +86,9 @@ class Reframer(wiring.Component):
         What a job carries along for the parent.
     tail : bool
         Wait for a token of ``verdicts`` before the last beat leaves (cut-through); otherwise every frame is good.
+    long : bool
+        A frame that leaves has two beats or more, unless it is ``whole`` or dropped. Then a job's first clock needs no
+        comparison.
 
     Attributes
     ----------
@@ -120,6 +123,7 @@ class Reframer(wiring.Component):
         prefix_bytes: int,
         user: data.StructLayout,
         tail: bool = False,
+        long: bool = False,
     ) -> None:
         check_data_width(data_width)
         if prefix_bytes < 1:
@@ -130,6 +134,7 @@ class Reframer(wiring.Component):
         self._shifts = tuple(shifts)
         self._prefix_bytes = prefix_bytes
         self._tail = tail
+        self._long = long
         self._job = job_layout(data_width, shifts=shifts, prefix_bytes=prefix_bytes, user=user)
         super().__init__(
             {
@@ -181,20 +186,18 @@ class Reframer(wiring.Component):
         drop = Signal()
         # The last beat that leaves may need none of its own frame: then the next frame's first one is taken with it.
         following = self.jobs.payload
+        # What the distances rule out needs no logic where a job comes in.
+        constants = [shift_fields(self._data_width, shift, self._shifts) for shift in self._shifts]
+        preloads = following.preload if any(each["preload"] for each in constants) else Const(0)
+        leads = Const(1) if all(each["lead"] for each in constants) else following.lead != 0
+        single = Const(0) if self._long else following.beats == 0
         early = Signal()
         m.d.comb += [
             able.eq(forming & (~need | self.beats.valid)),
             emit.eq(able & advance),
             drop.eq(active & job.drop & known),
             early.eq(
-                able
-                & consumed
-                & known
-                & self.beats.valid
-                & self.jobs.valid
-                & following.preload
-                & ~following.drop
-                & advance
+                able & consumed & known & self.beats.valid & self.jobs.valid & preloads & ~following.drop & advance
             ),
             take.eq(self.beats.valid & active & ~job.drop & (preload | (drain & ~consumed) | (emit & need) | early)),
             self.beats.ready.eq(take),
@@ -239,12 +242,12 @@ class Reframer(wiring.Component):
         with m.If(self.jobs.ready):
             m.d.sync += [
                 active.eq(self.jobs.valid),
-                forming.eq(self.jobs.valid & ~following.drop & ~(following.preload & ~early)),
+                forming.eq(self.jobs.valid & ~following.drop & ~(preloads & ~early)),
                 job.eq(following),
-                preload.eq(following.preload & ~early),
-                leading.eq(following.lead != 0),
-                at_last.eq(following.beats == 0),
-                finishing.eq((following.lead == 0) & (following.whole | (following.beats == 0))),
+                preload.eq(preloads & ~early),
+                leading.eq(leads),
+                at_last.eq(single),
+                finishing.eq(~leads & (following.whole | single)),
                 consumed.eq(early & beat.last),
                 drain.eq(0),
             ]

@@ -508,16 +508,17 @@ class Encapsulator(wiring.Component):
         ]
         margin = outer.latency + 3
         waiting = JOBS if parameters.lanes < SHORT_COPY_LANES else 2 * JOBS
+        # Where the shortest frame that leaves has two beats, a job is wanted every second clock at most.
+        long = min(self._shifts()) + (0 if self._cut_through else ETHERNET.length) > parameters.lanes
         m.submodules.reframer = reframer = Reframer(
             parameters.data_width,
             shifts=self._shifts(),
             prefix_bytes=overhead(ipv6=parameters.ipv6, tagged=True) + MAC_BYTES,
             user=self._user,
             tail=self._cut_through,
+            long=long,
         )
-        # Where the shortest frame that leaves has two beats, a job is wanted every second clock at most.
-        spaced = overhead(ipv6=False, tagged=False) + ETHERNET.length > parameters.lanes
-        m.submodules.jobs = jobs = TokenQueue(reframer.jobs.payload.shape(), waiting, margin=margin, spaced=spaced)
+        m.submodules.jobs = jobs = TokenQueue(reframer.jobs.payload.shape(), waiting, margin=margin, spaced=long)
         m.submodules.store = store = FrameStore(
             parameters.data_width,
             depth=parameters.queue_beats("encap_queue_bytes"),

@@ -218,6 +218,19 @@ def test_moves_frames(rng, data_width, which, tail):
         Bench(dut, rng, data_width, shifts, jobs, idle=idle, stall=stall).run()
 
 
+@pytest.mark.parametrize("tail", [False, True])
+@pytest.mark.parametrize("shifts", [(46, 50, 70), (0, 46, 70)])
+def test_long_frames(rng, shifts, tail):
+    """With ``long`` only a frame as it was stored, or one that is dropped, may be as short as a beat."""
+    for idle, stall in PAUSES:
+        dut = Reframer(64, shifts=shifts, prefix_bytes=PREFIX, user=USER, tail=tail, long=True)
+        jobs = make_jobs(rng, shifts, 16, longest=60, tail=tail)
+        for i, job in enumerate(jobs):
+            if not job.drop and job.length is not None and job.length <= 8:
+                jobs[i] = job._replace(length=len(job.frame) + job.shift if job.shift else None)
+        Bench(dut, rng, 64, shifts, jobs, idle=idle, stall=stall).run()
+
+
 @pytest.mark.parametrize("data_width", [8, 16, 32, 64, 128])
 def test_every_rotation(rng, data_width):
     lanes = data_width // 8

@@ -77,7 +77,7 @@ def _with_parameters(command: Callable[..., None]) -> Callable[..., None]:
     """Give ``command(own options, **values)`` the options of `parameter_options` in place of ``values``."""
     own = [p for p in Signature.from_callable(command).parameters.values() if p.kind is not Parameter.VAR_KEYWORD]
     parameters = [*own, *parameter_options()]
-    command.__signature__ = Signature(parameters)  # type: ignore[attr-defined]
+    command.__signature__ = Signature(parameters)  # type: ignore[attr-defined]  # Typer reads it
     command.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
     return command
 

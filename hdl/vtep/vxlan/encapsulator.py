@@ -508,7 +508,8 @@ class Encapsulator(wiring.Component):
         ]
         margin = outer.latency + 3
         waiting = JOBS if parameters.lanes < SHORT_COPY_LANES else 2 * JOBS
-        # Where the shortest frame that leaves has two beats, a job is wanted every second clock at most.
+        # Where the shortest frame that leaves has two beats, a job is wanted every second clock at most, and none ends
+        # with its first beat. Cut-through has only the announced length, which may be 0.
         long = min(self._shifts()) + (0 if self._cut_through else ETHERNET.length) > parameters.lanes
         m.submodules.reframer = reframer = Reframer(
             parameters.data_width,

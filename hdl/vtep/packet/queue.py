@@ -37,7 +37,7 @@ class PacketQueue(wiring.Component):
 
     Notes
     -----
-    Throughput: a beat a clock. Latency: 6 clocks from a packet's last beat in to its first beat out. Up to 16 packets
+    Throughput: a beat a clock. Latency: 7 clocks from a packet's last beat in to its first beat out. Up to 16 packets
     wait. Reset forgets everything inside.
     """
 
@@ -66,14 +66,20 @@ class PacketQueue(wiring.Component):
         m.d.sync += [store.write.valid.eq(accepted), arrived.eq(source)]
         for name in ("data", "empty", "last"):
             m.d.comb += getattr(store.write, name).eq(arrived[name])
-        # A command stands from a packet's last beat on, or from when the store is full, until it is carried out.
-        waiting = Signal(range(FRAMES + 1))
-        going = Signal()
-        done = store.commands.valid & store.commands.ready
-        m.d.sync += waiting.eq(waiting + ends - done)
-        m.d.sync += going.eq(~done & (going | (~store.room & ~store.vacant)))
+        # Packets that are there as a whole, less the commands given: -1 where one goes on that is still being written,
+        # since it has filled the store and nothing else is on its way out.
+        waiting = Signal(range(-1, 2 * FRAMES))
+        inside = Signal(range(2 * FRAMES))  # commands whose packets have not left
+        full = Signal()
+        given = store.commands.valid & store.commands.ready
+        leaves = store.beats.valid & store.beats.ready & store.beats.payload.last
+        m.d.sync += [
+            waiting.eq(waiting + ends - given),
+            inside.eq(inside + given - leaves),
+            full.eq(~store.room & ~store.vacant & (inside == 0) & ~given),
+        ]
         m.d.comb += [
-            store.commands.valid.eq(going | (waiting != 0)),
+            store.commands.valid.eq((waiting > 0) | (full & (waiting == 0))),
             store.commands.payload.final.eq(1),
             # A packet's error mark is there before its last beat is.
             self.o.valid.eq(store.beats.valid),
@@ -83,8 +89,6 @@ class PacketQueue(wiring.Component):
             self.o.payload.error.eq(store.beats.payload.last & errors.o.payload),
             store.beats.ready.eq(self.o.valid & self.o.ready),
             errors.o.ready.eq(self.o.valid & self.o.ready & store.beats.payload.last),
-            self.idle.eq(
-                ~store.write.valid & store.vacant & ~store.beats.valid & ~errors.o.valid & ~going & (waiting == 0)
-            ),
+            self.idle.eq(~store.write.valid & store.vacant & ~errors.o.valid & (inside == 0) & (waiting == 0)),
         ]
         return m

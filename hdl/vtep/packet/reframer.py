@@ -2,15 +2,20 @@
 
 from collections.abc import Sequence
 
-from amaranth.hdl import Cat, Const, Module, Mux, Signal, unsigned
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, unsigned
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from ..config import LENGTH_BITS, check_data_width
+from ..stream.fifo import TokenQueue
 from ..stream.packet import packet_signature
+from ..stream.skid import SkidBuffer
 from .store import raw_layout
 
 __all__ = ["Reframer", "job_layout", "shift_fields"]
+
+OUTPUT = 8
+"""Beats that may wait for a far port."""
 
 
 def rotations(data_width: int, shifts: Sequence[int]) -> list[int]:
@@ -89,6 +94,9 @@ class Reframer(wiring.Component):
     long : bool
         A frame that leaves has two beats or more, unless it is ``whole`` or dropped. Then a job's first clock needs no
         comparison.
+    far : bool
+        ``o`` comes from a small queue, so that nothing in here waits for ``o.ready``: the way to a port is long. Two
+        more clocks of latency.
 
     Attributes
     ----------
@@ -99,7 +107,8 @@ class Reframer(wiring.Component):
     verdicts : In(stream)
         One token a frame: 1 marks it bad. Held until the frame's final job has ended. Only with ``tail``.
     o : Out(stream)
-        A packet stream. From beat to beat one clock of latency, with the frame's first job known a clock before.
+        A packet stream. From beat to beat one clock of latency, with the frame's first job known a clock before, or
+        three (``far``).
     user : Out
         Of the frame on ``o``, while ``o.valid``.
     ended : Out(1)
@@ -124,6 +133,7 @@ class Reframer(wiring.Component):
         user: data.StructLayout,
         tail: bool = False,
         long: bool = False,
+        far: bool = False,
     ) -> None:
         check_data_width(data_width)
         if prefix_bytes < 1:
@@ -135,6 +145,7 @@ class Reframer(wiring.Component):
         self._prefix_bytes = prefix_bytes
         self._tail = tail
         self._long = long
+        self._far = far
         self._job = job_layout(data_width, shifts=shifts, prefix_bytes=prefix_bytes, user=user)
         super().__init__(
             {
@@ -168,6 +179,28 @@ class Reframer(wiring.Component):
 
         pending = Signal()  # the last beat stands in the output register and waits for its verdict
 
+        # What leaves, and what goes beside it; `free` says that a beat which is formed now will find its place.
+        leaving = data.StructLayout({"packet": self.o.payload.shape(), "user": self.user.shape()})
+        formed = stream.Signature(leaving).create()
+        free = Signal()
+        waiting: Value = formed.valid
+        if self._far:
+            m.submodules.output = output = TokenQueue(leaving, OUTPUT, margin=1)
+            m.submodules.port = port = SkidBuffer(leaving)
+            wiring.connect(m, formed, output.i)
+            wiring.connect(m, output.o, port.i)
+            m.d.comb += free.eq(output.room)
+            waiting, source = formed.valid | output.o.valid | port.o.valid, port.o
+        else:
+            m.d.comb += free.eq(~formed.valid | formed.ready)
+            source = formed
+        m.d.comb += [
+            self.o.valid.eq(source.valid),
+            self.o.payload.eq(source.payload.packet),
+            self.user.eq(source.payload.user),
+            source.ready.eq(self.o.ready),
+        ]
+
         advance = Signal()
         verdict = Signal()
         known = Signal()
@@ -175,7 +208,7 @@ class Reframer(wiring.Component):
             m.d.comb += [verdict.eq(self.verdicts.payload), known.eq(self.verdicts.valid)]
         else:
             m.d.comb += known.eq(1)
-        m.d.comb += advance.eq(~pending & (~self.o.valid | self.o.ready))
+        m.d.comb += advance.eq(~pending & free)
 
         # One step a clock: `emit` forms a beat, `take` uses one of the frame's.
         need = ~leading & ~consumed
@@ -266,17 +299,20 @@ class Reframer(wiring.Component):
                 byte = Mux(job.mask[lane], job.prefix.word_select(lane, 8), byte)
             moved.append(byte)
         with m.If(advance):
-            m.d.sync += self.o.valid.eq(emit & (~final_step | known))
+            m.d.sync += formed.valid.eq(emit & (~final_step | known))
         with m.Elif(settle):
-            m.d.sync += self.o.valid.eq(1)
+            m.d.sync += formed.valid.eq(1)
+        with m.Elif(formed.ready):
+            m.d.sync += formed.valid.eq(0)
+        packet = formed.payload.packet
         with m.If(emit):
             m.d.sync += [
-                self.o.payload.data.eq(Cat(*moved)),
-                self.o.payload.last.eq(final_step),
-                self.o.payload.empty.eq(Mux(final_step, Mux(job.whole, beat.empty, job.empty), 0)),
-                self.user.eq(job.user),
+                packet.data.eq(Cat(*moved)),
+                packet.last.eq(final_step),
+                packet.empty.eq(Mux(final_step, Mux(job.whole, beat.empty, job.empty), 0)),
+                formed.payload.user.eq(job.user),
             ]
         with m.If(emit | pending):
-            m.d.sync += self.o.payload.error.eq(settle & verdict)
-        m.d.comb += self.busy.eq(active | self.o.valid | self.beats.valid | self.jobs.valid)
+            m.d.sync += packet.error.eq(settle & verdict)
+        m.d.comb += self.busy.eq(active | waiting | self.beats.valid | self.jobs.valid)
         return m

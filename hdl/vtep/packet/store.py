@@ -7,6 +7,7 @@ from amaranth.lib.wiring import In, Out
 
 from ..config import check_data_width, check_range
 from ..stream.fifo import TokenQueue
+from ..stream.skid import SkidBuffer
 
 __all__ = ["FrameStore", "command_layout", "raw_layout"]
 
@@ -78,8 +79,9 @@ class FrameStore(wiring.Component):
     skip_range : int
         Commands skip 0 .. ``skip_range - 1`` beats.
     fast : bool
-        One clock from command to beat, from distributed RAM; otherwise four, for block RAM with output registers and a
-        registered handshake. One beat a clock in any case, also from frame to frame.
+        One clock from command to beat, from distributed RAM, and ``commands.ready`` tells that a command was carried
+        out. Otherwise five clocks, for block RAM with output registers and registered handshakes; some commands wait
+        inside. One beat a clock in any case, also from frame to frame.
 
     Attributes
     ----------
@@ -153,7 +155,9 @@ class FrameStore(wiring.Component):
         read = memory.read_port()
         # Where the frames end: the last beat of each, and the first behind it, so that no adder is on the way.
         end_layout = data.StructLayout({"last": pointer, "behind": pointer})
-        m.submodules.ends = ends = TokenQueue(end_layout, self._frames, margin=self._frame_margin, register_output=True)
+        m.submodules.ends = ends = TokenQueue(
+            end_layout, self._frames, margin=self._frame_margin, register_output=self._fast
+        )
 
         # Writing: a frame beyond max_beats is cut there, so that it always has an end in the store.
         head = Signal(pointer)
@@ -178,9 +182,21 @@ class FrameStore(wiring.Component):
         with m.If(take):
             m.d.sync += head.eq(head + 1)
 
-        # Reading. `base` is the first beat of the oldest frame, `position` the next beat to read of it.
-        command = self.commands.payload
-        end = ends.o.payload
+        # Reading sees what was written: up to `seen`, the `oldest` end, and the standing command. If not `fast`, all of
+        # them a clock later, from registers.
+        seen, oldest, standing = head, ends.o, self.commands
+        if not self._fast:
+            seen = Signal(pointer)
+            m.d.sync += seen.eq(head)
+            m.submodules.oldest = oldest_slice = SkidBuffer(end_layout)
+            m.submodules.standing = standing_slice = SkidBuffer(self.commands.payload.shape())
+            wiring.connect(m, ends.o, oldest_slice.i)
+            wiring.connect(m, wiring.flipped(self.commands), standing_slice.i)
+            oldest, standing = oldest_slice.o, standing_slice.o
+
+        # `base` is the first beat of the oldest frame, `position` the next beat to read of it.
+        command = standing.payload
+        end = oldest.payload
         base = Signal(pointer)
         position = Signal(pointer)
         started = Signal()
@@ -190,40 +206,40 @@ class FrameStore(wiring.Component):
         ending = Signal()
         m.d.comb += [
             address.eq(Mux(started, position, base + command.skip)),
-            step.eq(self.commands.valid & ~command.drop & (~started | (position != head)) & go),
-            ending.eq(ends.o.valid & Mux(started, position == end.last, sum_equals(base, command.skip, end.last))),
+            step.eq(standing.valid & ~command.drop & (~started | (position != seen)) & go),
+            ending.eq(oldest.valid & Mux(started, position == end.last, sum_equals(base, command.skip, end.last))),
             read.addr.eq(address),
         ]
         done = Signal()
-        m.d.comb += done.eq(Mux(command.drop, self.commands.valid & ends.o.valid, step & ending))
-        m.d.comb += self.commands.ready.eq(done)
-        m.d.comb += ends.o.ready.eq(done & (command.drop | command.final))
+        m.d.comb += done.eq(Mux(command.drop, standing.valid & oldest.valid, step & ending))
+        m.d.comb += standing.ready.eq(done)
+        m.d.comb += oldest.ready.eq(done & (command.drop | command.final))
         with m.If(step):
             m.d.sync += position.eq(address + 1)
             m.d.sync += started.eq(~ending)
-        with m.If(ends.o.ready):
+        with m.If(oldest.ready):
             m.d.sync += base.eq(end.behind)
 
         # Room is given back a clock later, from registers.
         free_from = Signal(pointer)
         finished, used_up, flushed = Signal(), Signal(), Signal()
         m.d.sync += [
-            finished.eq(ends.o.ready),
+            finished.eq(oldest.ready),
             used_up.eq(step & command.final),
             # All that is there belongs to the frame to be dropped, and its end may need the room.
-            flushed.eq(self.commands.valid & command.drop & ~ends.o.valid),
+            flushed.eq(standing.valid & command.drop & ~oldest.valid),
         ]
         with m.If(finished):
             m.d.sync += free_from.eq(base)
         with m.Elif(used_up):
             m.d.sync += free_from.eq(position)
         with m.Elif(flushed):
-            m.d.sync += free_from.eq(head)
+            m.d.sync += free_from.eq(seen)
 
         used = Signal(pointer)
         m.d.comb += used.eq(head - free_from)
         m.d.sync += self.room.eq((used < self._depth - ROOM_MARGIN) & ends.room)
-        m.d.comb += self.vacant.eq((used == 0) & ~ends.o.valid)
+        m.d.comb += self.vacant.eq((used == 0) & ~ends.o.valid & ~oldest.valid)
 
         fetched = Signal()
         if self._fast:

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 
 from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, unsigned
-from amaranth.lib import data, stream, wiring
+from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from ..config import LENGTH_BITS, Mode, VtepParameters
@@ -28,7 +28,6 @@ from ..packet.reframer import Reframer, shift_fields
 from ..packet.store import FrameStore, command_layout
 from ..stream.fifo import TokenQueue
 from ..stream.packet import packet_signature
-from ..stream.skid import SkidBuffer
 from .classifier import Rule, first_rule, outcome, reason_index
 from .table_access import answer, hashed_table
 from .udp_check import udp_checksum_wrong
@@ -210,9 +209,7 @@ class Decapsulator(wiring.Component):
         # or, when it was dropped, still in the pipeline that counts it.
         counting = Signal(flying)
         m.d.sync += counting.eq(Cat(accepted, counting[:-1]))
-        m.d.comb += self.idle.eq(
-            ~self._leaving & ~(accepted & stored) & ~pipe.inside & store.vacant & ~reframer.busy & ~counting.any()
-        )
+        m.d.comb += self.idle.eq(~(accepted & stored) & ~pipe.inside & store.vacant & ~reframer.busy & ~counting.any())
         return m
 
     @staticmethod
@@ -537,6 +534,7 @@ class Decapsulator(wiring.Component):
             prefix_bytes=PREFIX_BYTES,
             user=self._user,
             tail=cut_through,
+            far=not cut_through,
         )
         m.submodules.store = store = FrameStore(
             parameters.data_width,
@@ -587,9 +585,7 @@ class Decapsulator(wiring.Component):
     ) -> None:
         """A frame goes on when its verdict is there, or is forgotten."""
         m.submodules.tokens = tokens = TokenQueue(token.shape(), FRAMES, margin=self._fields.ready + 4)
-        m.submodules.commands = commands = TokenQueue(
-            store.commands.payload.shape(), JUDGED, margin=2, register_output=True
-        )
+        m.submodules.commands = commands = TokenQueue(store.commands.payload.shape(), JUDGED, margin=2)
         # Where the shortest frame has two beats, a job is wanted every second clock at most.
         spaced = ETHERNET.length > self._parameters.lanes
         m.submodules.jobs = jobs = TokenQueue(token.shape(), JUDGED, margin=2, spaced=spaced)
@@ -654,25 +650,11 @@ class Decapsulator(wiring.Component):
         ]
 
     def _outputs(self, m: Module, reframer: Reframer) -> None:
-        marked = data.StructLayout({"host": unsigned(1), "packet": reframer.o.payload.shape()})
-        source = stream.Signature(marked).create()
-        m.d.comb += [
-            source.valid.eq(reframer.o.valid),
-            source.payload.host.eq(reframer.user.host),
-            source.payload.packet.eq(reframer.o.payload),
-            reframer.o.ready.eq(source.ready),
-        ]
-        self._leaving: Value = Const(0)
-        if self._parameters.decap_mode is Mode.STORE_AND_FORWARD:
-            # The way to the ports and back is long.
-            m.submodules.output = output = SkidBuffer(marked)
-            wiring.connect(m, source, output.i)
-            source = output.o
-            self._leaving = source.valid
-        to_host = source.payload.host
+        leaving = reframer.o
+        to_host = reframer.user.host
         for port, chosen in ((self.tenant, ~to_host), (self.host, to_host)):
-            m.d.comb += [port.valid.eq(source.valid & chosen), port.payload.eq(source.payload.packet)]
-        m.d.comb += source.ready.eq(Mux(to_host, self.host.ready, self.tenant.ready))
+            m.d.comb += [port.valid.eq(leaving.valid & chosen), port.payload.eq(leaving.payload)]
+        m.d.comb += leaving.ready.eq(Mux(to_host, self.host.ready, self.tenant.ready))
         ended = reframer.ended_user
         m.d.sync += [
             self.carried.strobe.eq(reframer.ended & ended.delivered & ~reframer.ended_error),

@@ -518,6 +518,7 @@ class Encapsulator(wiring.Component):
             user=self._user,
             tail=self._cut_through,
             long=long,
+            far=True,
         )
         m.submodules.jobs = jobs = TokenQueue(reframer.jobs.payload.shape(), waiting, margin=margin, spaced=long)
         m.submodules.store = store = FrameStore(
@@ -527,9 +528,7 @@ class Encapsulator(wiring.Component):
             frame_margin=4,
             max_beats=-(-(parameters.max_frame_length + 1) // parameters.lanes),
         )
-        m.submodules.commands = commands = TokenQueue(
-            store.commands.payload.shape(), waiting, margin=margin, register_output=True
-        )
+        m.submodules.commands = commands = TokenQueue(store.commands.payload.shape(), waiting, margin=margin)
         launch = Signal()
         m.d.sync += launch.eq(jobs.room & commands.room)
         self._replicate(m, heads, tails, launch, outer)
@@ -556,10 +555,7 @@ class Encapsulator(wiring.Component):
             ]
         self._expand(m, job.payload, header)
         wiring.connect(m, jobs.o, reframer.jobs)
-        # The way to the port and back is long.
-        m.submodules.output = output = SkidBuffer(self.o.payload.shape())
-        wiring.connect(m, reframer.o, output.i)
-        wiring.connect(m, output.o, wiring.flipped(self.o))
+        wiring.connect(m, reframer.o, wiring.flipped(self.o))
 
         ended = reframer.ended_user
         good = reframer.ended & ~reframer.ended_error
@@ -570,7 +566,7 @@ class Encapsulator(wiring.Component):
             m.d.comb += self.too_big.eq(outer.ready & header.too_big)
         flying = Signal(outer.latency + 2)
         m.d.sync += flying.eq(Cat(outer.strobe, flying[:-1]))
-        self._copies_fly = flying.any() | jobs.o.valid | heads.o.valid | self._replicating | output.o.valid
+        self._copies_fly = flying.any() | jobs.o.valid | heads.o.valid | self._replicating
         return store, reframer
 
     def _replicate(self, m: Module, heads: TokenQueue, tails: TokenQueue, launch: Value, outer: OuterHeader) -> None:

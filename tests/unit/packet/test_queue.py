@@ -57,7 +57,7 @@ def test_latency_counts_from_the_last_beat(rng, beats):
         await receive_packets(ctx, dut.o, 1, rng=rng)
 
     simulate(dut, source, sink, background=[watch])
-    assert began[0] == 6
+    assert began[0] == 7
 
 
 @pytest.mark.parametrize("beats", [1, 2, 3, 6])

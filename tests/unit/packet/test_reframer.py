@@ -210,10 +210,11 @@ PAUSES = [((0.0, 0.0, 0.0), 0.0), ((0.6, 0.0, 0.3), 0.0), ((0.0, 0.6, 0.0), 0.2)
     ("data_width", "which"), [(8, "encap"), (8, "decap"), (64, "encap"), (64, "decap"), (64, "all"), (512, "encap")]
 )
 @pytest.mark.parametrize("tail", [False, True])
-def test_moves_frames(rng, data_width, which, tail):
+@pytest.mark.parametrize("far", [False, True])
+def test_moves_frames(rng, data_width, which, tail, far):
     shifts = SHIFTS[which]
     for idle, stall in PAUSES[:: 2 if data_width == 512 else 1]:
-        dut = Reframer(data_width, shifts=shifts, prefix_bytes=PREFIX, user=USER, tail=tail)
+        dut = Reframer(data_width, shifts=shifts, prefix_bytes=PREFIX, user=USER, tail=tail, far=far)
         jobs = make_jobs(rng, shifts, 16, longest=180 if data_width == 512 else 60, tail=tail)
         Bench(dut, rng, data_width, shifts, jobs, idle=idle, stall=stall).run()
 
@@ -223,7 +224,7 @@ def test_moves_frames(rng, data_width, which, tail):
 def test_long_frames(rng, shifts, tail):
     """With ``long`` only a frame as it was stored, or one that is dropped, may be as short as a beat."""
     for idle, stall in PAUSES:
-        dut = Reframer(64, shifts=shifts, prefix_bytes=PREFIX, user=USER, tail=tail, long=True)
+        dut = Reframer(64, shifts=shifts, prefix_bytes=PREFIX, user=USER, tail=tail, long=True, far=True)
         jobs = make_jobs(rng, shifts, 16, longest=60, tail=tail)
         for i, job in enumerate(jobs):
             if not job.drop and job.length is not None and job.length <= 8:
@@ -256,9 +257,10 @@ def test_every_rotation(rng, data_width):
 
 @pytest.mark.parametrize("data_width", [64, 512])
 @pytest.mark.parametrize("verdict_delay", [0, 1, 7, 40])
-def test_the_last_beat_waits_for_a_late_verdict(rng, data_width, verdict_delay):
+@pytest.mark.parametrize("far", [False, True])
+def test_the_last_beat_waits_for_a_late_verdict(rng, data_width, verdict_delay, far):
     shifts = (0, -50, 50)
-    dut = Reframer(data_width, shifts=shifts, prefix_bytes=PREFIX, user=USER, tail=True)
+    dut = Reframer(data_width, shifts=shifts, prefix_bytes=PREFIX, user=USER, tail=True, far=far)
     jobs = make_jobs(rng, shifts, 12, longest=150, tail=True)
     Bench(dut, rng, data_width, shifts, jobs, verdict_delay=verdict_delay).run()
 
@@ -296,12 +298,13 @@ def test_drop_jobs_take_no_beats_but_wait_for_the_verdict(rng):
 @pytest.mark.parametrize(
     ("shift", "beats"), [(0, 1), (-1, 1), (+1, 2), (0, 3), (-1, 2)], ids=["one", "gone", "room", "three", "less"]
 )
-def test_no_bubble(rng, data_width, tail, shift, beats):
+@pytest.mark.parametrize("far", [False, True])
+def test_no_bubble(rng, data_width, tail, shift, beats, far):
     """One beat out a clock from frame to frame, where a frame does not have more beats in than out."""
     lanes = data_width // 8
     shift *= lanes
     shifts = (0, shift) if shift else (0,)
-    dut = Reframer(data_width, shifts=shifts, prefix_bytes=lanes, user=USER, tail=tail)
+    dut = Reframer(data_width, shifts=shifts, prefix_bytes=lanes, user=USER, tail=tail, far=far)
     length = beats * lanes
     jobs = [Job(rng.randbytes(length - shift), shift, length, bytes(lanes), -1 % (1 << lanes)) for _ in range(20)]
     bench = Bench(dut, rng, data_width, shifts, jobs)
@@ -336,9 +339,10 @@ def test_no_bubble_when_bytes_go_from_the_first_beat(rng, data_width, beats_in, 
     assert bench.clocks[-1] - bench.clocks[0] + 1 <= max(beats_in, beats_out) * len(jobs)
 
 
-def test_reset_forgets_the_frame_under_way(rng):
+@pytest.mark.parametrize("far", [False, True])
+def test_reset_forgets_the_frame_under_way(rng, far):
     shifts = (0, -10)
-    dut = Reframer(64, shifts=shifts, prefix_bytes=4, user=USER, tail=True)
+    dut = Reframer(64, shifts=shifts, prefix_bytes=4, user=USER, tail=True, far=far)
     reset = Signal()
     broken = Bench(dut, rng, 64, shifts, [])
 

@@ -6,7 +6,7 @@ from amaranth.lib.wiring import In, Out
 
 from ..config import check_data_width
 from ..stream.packet import packet_layout
-from .tally import HIGH, LOW, Tally
+from .tally import HIGH, LAG, LOW, Tally, delayed
 
 __all__ = ["PortMeter"]
 
@@ -31,14 +31,14 @@ class PortMeter(wiring.Component):
     read_value : Out(64)
         ``latency`` clocks later: one consistent value. A frame counts with its last beat, bytes with theirs.
     latency : int
-        3 clocks.
+        5 clocks.
 
     Notes
     -----
     Reset clears the counters and the copies.
     """
 
-    latency = 3
+    latency = LAG + 2
 
     def __init__(self, data_width: int) -> None:
         self._lanes = check_data_width(data_width) // 8
@@ -78,12 +78,10 @@ class PortMeter(wiring.Component):
             ]
             lows.append(tally.low)
             highs.append(tally.high)
-        field = Signal()
-        low = Signal(LOW, reset_less=True)
+        field = delayed(m, self.read_field, LAG, "field")
+        low = delayed(m, Mux(self.read_field, lows[1], lows[0]), LAG, "low")
         both = Signal(LOW + HIGH, reset_less=True)
         m.d.sync += [
-            field.eq(self.read_field),
-            low.eq(Mux(self.read_field, lows[1], lows[0])),
             both.eq(Cat(low, Mux(field, highs[1], highs[0]))),
             self.read_value.eq(both),
         ]

@@ -1,15 +1,26 @@
 """One counter of 64 bits in flip-flops, with a copy of it."""
 
-from amaranth.hdl import Cat, Module, Mux, Signal
+from amaranth.hdl import Module, Mux, Signal, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from ..config import check_range
 
-__all__ = ["Tally"]
+__all__ = ["LAG", "Tally", "delayed"]
 
 LOW = 16
 HIGH = 48
+LAG = 3
+"""Clocks by which the upper bits follow the lower ones: a carry chain lies where it finds room, however far that is."""
+
+
+def delayed(m: Module, value: Value, clocks: int, name: str) -> Value:
+    """``value``, so many clocks later."""
+    for clock in range(1, clocks + 1):
+        register = Signal(value.shape(), name=f"{name}_{clock}")
+        m.d.sync += register.eq(value)
+        value = register
+    return value
 
 
 class Tally(wiring.Component):
@@ -29,13 +40,13 @@ class Tally(wiring.Component):
         Read the copy.
     low : Out(16)
     high : Out(48)
-        What is read: ``low`` of all amounts before this clock, ``high`` of those up to two clocks before. So a value is
-        ``low`` of one clock with ``high`` of the next.
+        What is read: ``low`` of all amounts before this clock, ``high`` of those before the clock ``LAG`` clocks ago.
+        So a value is ``low`` of one clock with ``high`` of ``LAG`` clocks later.
 
     Notes
     -----
-    The upper 48 bits follow the lower 16 by a clock, so no carry is ever torn off. A command is in effect for ``low``
-    in the next clock. Reset clears the counter and the copy.
+    No carry is ever torn off. A command is in effect for ``low`` in the next clock. Reset clears the counter and the
+    copy.
 
     Raises
     ------
@@ -62,17 +73,19 @@ class Tally(wiring.Component):
         high = Signal(HIGH)
         low_copy = Signal(LOW)
         high_copy = Signal(HIGH)
-        clear, copy, snapshot = Signal(), Signal(), Signal()
+        carry = delayed(m, low[LOW], LAG - 1, "carry")
+        clear = delayed(m, self.clear, LAG, "clear")
+        copy = delayed(m, self.take_snapshot, LAG, "copy")
+        snapshot = delayed(m, self.read_snapshot, LAG, "snapshot")
         m.d.sync += [
             low.eq(Mux(self.clear, 0, low[:LOW]) + self.amount),
-            high.eq(high + low[LOW]),
-            Cat(clear, copy, snapshot).eq(Cat(self.clear, self.take_snapshot, self.read_snapshot)),
+            high.eq(high + carry),
         ]
         with m.If(self.take_snapshot):
             m.d.sync += low_copy.eq(low[:LOW])
         with m.If(copy):
             m.d.sync += high_copy.eq(high)
-        # One amount has come since, and does not carry.
+        # Of all amounts since, one is in `low` where `carry` was taken, and does not carry.
         with m.If(clear):
             m.d.sync += high.eq(0)
         m.d.comb += [

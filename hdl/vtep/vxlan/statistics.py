@@ -2,23 +2,34 @@
 
 from functools import reduce
 from operator import or_
+from typing import NamedTuple
 
-from amaranth.hdl import Cat, Module, Mux, Signal, Value
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from ..config import LENGTH_BITS, VtepParameters
 from ..control.bank import CounterBank
-from ..control.counters import BANK_SHIFT, DECAP_REASONS, ENCAP_REASONS, PORTS
+from ..control.counters import BANK_SHIFT, DECAP_REASONS, ENCAP_REASONS, PORTS, Bank
 from ..control.meter import PortMeter
 from ..control.ports import carried_event, counter_bus, reason_event
-from ..control.tally import Tally
+from ..control.tally import LAG, Tally, delayed
 from ..stream.packet import packet_layout
 
 __all__ = ["Statistics"]
 
-LATENCY = 3
-"""Clocks from a read of a bank or meter to its value."""
+LATENCY = 2 + max(CounterBank.latency, PortMeter.latency) + 3
+"""Clocks of a read: two until a counter is asked, three behind its answer."""
+
+GROUP = 4
+"""Answers that share a register."""
+
+
+class _Question(NamedTuple):
+    selected: Value
+    index: Value
+    field: Value
+    snapshot: Value
 
 
 class Statistics(wiring.Component):
@@ -42,8 +53,8 @@ class Statistics(wiring.Component):
 
     Notes
     -----
-    One event of each kind a clock; none is lost. A read takes 6 clocks. A command takes as many clocks without an event
-    of a kind as there are counters of that kind, and 7 more; reads wait for its end.
+    One event of each kind a clock; none is lost. A read takes 11 clocks. A command takes as many clocks without an
+    event of a kind as there are counters of that kind, and 7 more; reads wait for its end.
     """
 
     def __init__(self, parameters: VtepParameters) -> None:
@@ -68,10 +79,6 @@ class Statistics(wiring.Component):
         m = Module()
         parameters = self._parameters
         requests, responses = self.control.requests, self.control.responses
-        address, snapshot = requests.payload.address, requests.payload.snapshot
-        field, index, bank_number = address[0], address[1:BANK_SHIFT], address[BANK_SHIFT:]
-        start = Signal()
-        values: list[Value] = []
         ready: list[Value] = []
         busy: list[Value] = []
 
@@ -82,91 +89,111 @@ class Statistics(wiring.Component):
             take_snapshot.eq(self.control.take_snapshot),
             pending.eq(clear | take_snapshot),
         ]
-
         taken = Signal()
         with m.If(take_snapshot):
             m.d.sync += taken.eq(1)
 
-        def join(counters: CounterBank | PortMeter) -> None:
-            m.d.comb += [
-                counters.clear.eq(clear),
-                counters.take_snapshot.eq(take_snapshot),
-                counters.read_enable.eq(start),
-                counters.read_snapshot.eq(snapshot),
-            ]
+        # A request stands still until its answer is there, so it may take its time to those who are asked, which lie
+        # far apart, and only who is asked sees it.
+        request = Signal.like(requests.payload, reset_less=True)
+        known = Signal()
+        m.d.sync += [request.eq(requests.payload), known.eq(taken | ~requests.payload.snapshot)]
+        index, kind = request.address[1:BANK_SHIFT], request.address[BANK_SHIFT:]
+        values: list[Value] = []
 
-        def bank(name: str, entries: int, byte_bits: int, strobe: Value, number: Value, length: Value) -> Value:
+        def ask(name: str, condition: Value) -> _Question:
+            """What one bank, meter or counter is asked."""
+            question = _Question(
+                selected=Signal(name=f"{name}_selected"),
+                index=Signal.like(index, name=f"{name}_index", reset_less=True),
+                field=Signal(name=f"{name}_field", reset_less=True),
+                snapshot=Signal(name=f"{name}_snapshot", reset_less=True),
+            )
+            m.d.sync += question.selected.eq(condition & known)
+            with m.If(condition):
+                m.d.sync += [
+                    question.index.eq(index),
+                    question.field.eq(request.address[0]),
+                    question.snapshot.eq(request.snapshot),
+                ]
+            return question
+
+        def take(name: str, question: _Question, value: Value) -> None:
+            answer = Signal(64, name=f"{name}_answer", reset_less=True)
+            m.d.sync += answer.eq(Mux(question.selected, value, 0))
+            values.append(answer)
+
+        def bank(
+            name: str, number: Bank, entries: int, byte_bits: int, strobe: Value, event: Value, length: Value
+        ) -> None:
             m.submodules[name] = counters = CounterBank(entries, byte_bits)
+            inside = (kind == number) & (index < entries)
+            if not byte_bits:
+                inside &= ~request.address[0]
+            question = ask(name, inside)
             m.d.comb += [
                 counters.strobe.eq(strobe),
-                counters.index.eq(number),
+                counters.index.eq(event),
                 counters.bytes.eq(length),
-                counters.read_index.eq(index),
-                counters.read_field.eq(field),
+                counters.clear.eq(clear),
+                counters.take_snapshot.eq(take_snapshot),
+                counters.read_index.eq(question.index),
+                counters.read_field.eq(question.field),
+                counters.read_snapshot.eq(question.snapshot),
             ]
-            join(counters)
+            take(name, question, counters.read_value)
             ready.append(counters.ready)
             busy.append(counters.busy)
-            inside = Signal(name=f"{name}_inside")
-            m.d.comb += inside.eq((index < entries) & ((field == 0) | (byte_bits != 0)))
-            return Mux(inside, counters.read_value, 0)
 
         # Rule 4 of encapsulation strikes at copies, later than the other rules: its counter stands beside theirs.
         event = self.encap_reason
-        reasons = bank("encap_reasons", len(ENCAP_REASONS) - 1, 0, event.strobe, event.index, 0)
+        bank("encap_reasons", Bank.ENCAP_REASONS, len(ENCAP_REASONS) - 1, 0, event.strobe, event.index, Const(0, 0))
         m.submodules.too_big = too_big = Tally(1)
-        too_big_low, too_big_high = Signal(2 * len(too_big.low)), Signal.like(too_big.high)
+        is_mtu = (kind == Bank.ENCAP_REASONS) & (index == ENCAP_REASONS.index("mtu")) & ~request.address[0]
+        question = ask("mtu", is_mtu)
         m.d.comb += [
             too_big.amount.eq(self.too_big),
             too_big.clear.eq(clear),
             too_big.take_snapshot.eq(take_snapshot),
-            too_big.read_snapshot.eq(snapshot),
+            too_big.read_snapshot.eq(question.snapshot),
         ]
-        # A request stands still, so all that matters is that the parts are a clock apart.
-        m.d.sync += [too_big_low.eq(Cat(too_big.low, too_big_low)), too_big_high.eq(too_big.high)]
-        is_mtu = (index == ENCAP_REASONS.index("mtu")) & (field == 0)
-        values.append(Mux(is_mtu, Cat(too_big_low[len(too_big.low) :], too_big_high), reasons))
+        take("mtu", question, Cat(delayed(m, too_big.low, LAG, "too_big_low"), too_big.high))
         event = self.decap_reason
-        values.append(bank("decap_reasons", len(DECAP_REASONS), 0, event.strobe, event.index, 0))
+        bank("decap_reasons", Bank.DECAP_REASONS, len(DECAP_REASONS), 0, event.strobe, event.index, Const(0, 0))
 
-        port_value: Value = Value.cast(0)
         for i, name in enumerate(PORTS):
             m.submodules[name] = meter = PortMeter(parameters.data_width)
             port = self.ports[i]
+            question = ask(name, (kind == Bank.PORTS) & (index == i))
             m.d.comb += [
                 meter.valid.eq(port.valid),
                 meter.ready.eq(port.ready),
                 meter.payload.eq(port.payload),
-                meter.read_field.eq(field),
+                meter.clear.eq(clear),
+                meter.take_snapshot.eq(take_snapshot),
+                meter.read_field.eq(question.field),
+                meter.read_snapshot.eq(question.snapshot),
             ]
-            join(meter)
-            port_value = Mux(index == i, meter.read_value, port_value)
-        values.append(port_value)
+            take(name, question, meter.read_value)
 
-        ways = (("encap", self.encap_carried), ("decap", self.decap_carried))
-        for name, entries in (("vni", parameters.vnis), ("tunnel", parameters.tunnels)):
-            for way, carried in ways:
-                used = carried.frame.tunnel_used if name == "tunnel" else 1
-                values.append(
-                    bank(
-                        f"{name}_{way}",
-                        entries,
-                        LENGTH_BITS,
-                        carried.strobe & used,
-                        carried.frame[name],
-                        carried.frame.length,
-                    )
-                )
+        for table, entries, banks in (
+            ("vni", parameters.vnis, (Bank.VNI_ENCAP, Bank.VNI_DECAP)),
+            ("tunnel", parameters.tunnels, (Bank.TUNNEL_ENCAP, Bank.TUNNEL_DECAP)),
+        ):
+            for number, carried in zip(banks, (self.encap_carried, self.decap_carried), strict=True):
+                frame = carried.frame
+                strobe = carried.strobe & (frame.tunnel_used if table == "tunnel" else 1)
+                bank(number.name.lower(), number, entries, LENGTH_BITS, strobe, frame[table], frame.length)
 
-        # The banks lie far apart: one's value goes on to a register of its own, the others' are 0.
-        chosen: list[Value] = []
-        for i, value in enumerate(values):
-            asked, register = Signal(), Signal(64, reset_less=True)
-            m.d.sync += [asked.eq((bank_number == i) & (taken | ~snapshot)), register.eq(Mux(asked, value, 0))]
-            chosen.append(register)
+        # All but one of them are 0.
+        groups: list[Value] = []
+        for start in range(0, len(values), GROUP):
+            group = Signal(64, name=f"group_{start}", reset_less=True)
+            m.d.sync += group.eq(reduce(or_, values[start : start + GROUP]))
+            groups.append(group)
 
-        # One read at a time: the request stands until its answer is there.
-        count = Signal(range(LATENCY + 3))
+        count = Signal(range(LATENCY))
+        start = Signal()
         answer = Signal(64)
         full = Signal()
         working = Signal(init=1)
@@ -175,14 +202,14 @@ class Statistics(wiring.Component):
             self.ready.eq(Cat(*ready).all()),
             self.control.busy.eq(working | clear | take_snapshot | pending),
             start.eq(requests.valid & ~self.control.busy & (count == 0) & ~full),
-            requests.ready.eq(count == LATENCY + 1),
+            requests.ready.eq(count == LATENCY - 1),
             responses.valid.eq(full),
             responses.payload.eq(answer),
         ]
         with m.If(start):
             m.d.sync += count.eq(1)
-        with m.Elif(count == LATENCY + 1):
-            m.d.sync += [count.eq(0), full.eq(1), answer.eq(reduce(or_, chosen))]
+        with m.Elif(count == LATENCY - 1):
+            m.d.sync += [count.eq(0), full.eq(1), answer.eq(reduce(or_, groups))]
         with m.Elif(count != 0):
             m.d.sync += count.eq(count + 1)
         with m.If(responses.valid & responses.ready):

@@ -187,22 +187,21 @@ class CounterBank(wiring.Component):
         (copy_low, shown_low), (copy_high, shown_high) = copies
 
         # What was read for an event lacks the sum of the clock before it only: the read port is transparent.
-        read = Signal(word, name=f"read_{field}", reset_less=True)
+        read = Signal(HALF, name=f"read_{field}", reset_less=True)
         latest = Signal(HALF + 1, name=f"latest_{field}", reset_less=True)
         total = Signal(HALF + 1, name=f"total_{field}")
         follows = Signal(name=f"follows_{field}")
         old = Signal(HALF, name=f"old_{field}")
-        fresh = Signal(2, name=f"fresh_{field}")
+        fresh = Signal(2, name=f"fresh_{field}", reset_less=True)
+        following = strobe[2] & (index[2] == index[1])
         m.d.sync += [
-            follows.eq(strobe[2] & (index[2] == index[1])),
-            read.eq(update_low.data),
+            follows.eq(following),
+            read.eq(update_low.data.value),
             latest.eq(total),
+            fresh.eq(Mux(following, marks[2], update_low.data.marks) ^ marks[1]),
         ]
-        latest_marks = Signal(2, name=f"latest_marks_{field}", reset_less=True)
-        m.d.sync += latest_marks.eq(marks[2])
         m.d.comb += [
-            old.eq(Mux(follows, latest[:HALF], read.value)),
-            fresh.eq(Mux(follows, latest_marks, read.marks) ^ marks[2]),
+            old.eq(Mux(follows, latest[:HALF], read)),
             total.eq(Mux(fresh[1], 0, old) + amount),
             write_low.en.eq(~self.ready | strobe[2]),
             write_low.data.value.eq(Mux(self.ready, total[:HALF], 0)),

@@ -1,9 +1,11 @@
 """A serial line to the registers, in the framing that LiteX calls UARTBone, so that its tools work on them.
 
 A command is a code, a number of words (1 .. 255), the address of the first word (four bytes, in words) and, for a
-write, the words; every number has its high byte first. A read is answered by the words. Codes: 1 write and 2 read, of
-consecutive words; 3 write and 4 read, all of the same word. (LiteX, ``litex/tools/remote/comm_uart.py``.)
+write, the words; every number has its high byte first. A read is answered by the words. (LiteX,
+``litex/tools/remote/comm_uart.py``.)
 """
+
+from enum import IntEnum
 
 from amaranth.hdl import Cat, Module, Signal, unsigned
 from amaranth.lib import data, stream, wiring
@@ -15,13 +17,22 @@ from ..stream.fifo import TokenQueue
 from .register_bus import register_bus
 from .register_map import WORD_BITS, WORD_BYTES
 
-__all__ = ["UartBone"]
+__all__ = ["Command", "UartBone"]
 
 MAX_WORDS = 255
 HEAD_BYTES = 6
 WAITING = 64
 """Bytes that may come while the longest command is carried out, even at 4 clocks per bit."""
 MAX_TIMEOUT = 1 << 28
+
+
+class Command(IntEnum):
+    """Codes of commands: of consecutive words, or of one word (``FIXED``) again and again."""
+
+    WRITE = 1
+    READ = 2
+    WRITE_FIXED = 3
+    READ_FIXED = 4
 
 
 class UartBone(wiring.Component):
@@ -117,7 +128,7 @@ class UartBone(wiring.Component):
         ]
         m.d.sync += [
             outside.eq(place[self._address_bits - 2 :].any()),
-            fixed.eq((code == 3) | (code == 4)),
+            fixed.eq((code == Command.WRITE_FIXED) | (code == Command.READ_FIXED)),
         ]
 
         with m.FSM():
@@ -138,9 +149,9 @@ class UartBone(wiring.Component):
                 with m.If(length == 0):
                     m.next = "NOISE"
                 with m.Else(), m.Switch(code):
-                    with m.Case(1, 3):
+                    with m.Case(Command.WRITE, Command.WRITE_FIXED):
                         m.next = "WORDS"
-                    with m.Case(2, 4):
+                    with m.Case(Command.READ, Command.READ_FIXED):
                         m.next = "ACCESS"
                     with m.Default():
                         m.next = "NOISE"
@@ -159,7 +170,10 @@ class UartBone(wiring.Component):
             with m.State("FETCH"):
                 m.next = "ACCESS"
             with m.State("ACCESS"):
-                m.d.comb += [bus.request.eq(~outside), bus.write.eq((code == 1) | (code == 3))]
+                m.d.comb += [
+                    bus.request.eq(~outside),
+                    bus.write.eq((code == Command.WRITE) | (code == Command.WRITE_FIXED)),
+                ]
                 with m.If(bus.ack | outside):
                     m.d.sync += [
                         word.eq(bus.read_data | (bus.error | outside).replicate(WORD_BITS)),

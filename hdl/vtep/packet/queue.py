@@ -37,8 +37,8 @@ class PacketQueue(wiring.Component):
 
     Notes
     -----
-    Throughput: a beat a clock. Latency: 7 clocks from a packet's last beat in to its first beat out. Up to 16 packets
-    wait. Reset forgets everything inside.
+    Throughput: a beat a clock. Latency: 8 clocks from a packet's last beat in to its first beat out. At least 16
+    packets wait. Reset forgets everything inside.
     """
 
     def __init__(self, data_width: int, *, depth: int) -> None:

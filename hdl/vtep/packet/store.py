@@ -80,8 +80,9 @@ class FrameStore(wiring.Component):
         Commands skip 0 .. ``skip_range - 1`` beats.
     fast : bool
         One clock from command to beat, from distributed RAM, and ``commands.ready`` tells that a command was carried
-        out. Otherwise five clocks, for block RAM with output registers and registered handshakes; some commands wait
-        inside. One beat a clock in any case, also from frame to frame.
+        out. Otherwise six clocks, for block RAM with output registers and registered handshakes; some commands wait
+        inside. One beat a clock in any case, also from frame to frame; of a
+        frame that is still being written, the second one a clock later.
 
     Attributes
     ----------
@@ -126,6 +127,7 @@ class FrameStore(wiring.Component):
         self._frame_margin = frame_margin
         self._max_beats = max_beats
         self._fast = fast
+        self._skip_range = skip_range
         self._layout = raw_layout(data_width)
         super().__init__(
             {
@@ -154,7 +156,9 @@ class FrameStore(wiring.Component):
         write = memory.write_port()
         read = memory.read_port()
         # Where the frames end: the last beat of each, and the first behind it, so that no adder is on the way.
-        end_layout = data.StructLayout({"last": pointer, "behind": pointer})
+        # `beats`: those of the frame less one, counted to two more than a command can skip.
+        most = self._skip_range + 1
+        end_layout = data.StructLayout({"last": pointer, "behind": pointer, "beats": range(most + 1)})
         m.submodules.ends = ends = TokenQueue(
             end_layout, self._frames, margin=self._frame_margin, register_output=self._fast
         )
@@ -162,6 +166,7 @@ class FrameStore(wiring.Component):
         # Writing: a frame beyond max_beats is cut there, so that it always has an end in the store.
         head = Signal(pointer)
         count = Signal(range(self._max_beats + 1))
+        beats = Signal(range(most + 1))  # before this one
         cut = Signal()
         take = self.write.valid & ~cut
         at_limit = count == self._max_beats - 1 if self._max_beats else Const(0, 1)
@@ -175,12 +180,17 @@ class FrameStore(wiring.Component):
             ends.i.valid.eq(take & last),
             ends.i.payload.last.eq(head),
             ends.i.payload.behind.eq(head + 1),
+            ends.i.payload.beats.eq(beats),
         ]
         with m.If(self.write.valid):
             m.d.sync += count.eq(Mux(self.write.last, 0, Mux(at_limit, count, count + 1)))
             m.d.sync += cut.eq(~self.write.last & (cut | at_limit))
         with m.If(take):
             m.d.sync += head.eq(head + 1)
+            with m.If(last):
+                m.d.sync += beats.eq(0)
+            with m.Elif(beats != most):
+                m.d.sync += beats.eq(beats + 1)
 
         # Reading sees what was written: up to `seen`, the `oldest` end, and the standing command. If not `fast`, all of
         # them a clock later, from registers.
@@ -206,10 +216,27 @@ class FrameStore(wiring.Component):
         ending = Signal()
         m.d.comb += [
             address.eq(Mux(started, position, base + command.skip)),
-            step.eq(standing.valid & ~command.drop & (~started | (position != seen)) & go),
-            ending.eq(oldest.valid & Mux(started, position == end.last, sum_equals(base, command.skip, end.last))),
             read.addr.eq(address),
         ]
+        if self._fast:
+            m.d.comb += [
+                step.eq(standing.valid & ~command.drop & (~started | (position != seen)) & go),
+                ending.eq(oldest.valid & Mux(started, position == end.last, end.beats == command.skip)),
+            ]
+        else:
+            # The comparisons are made a clock before, for the beat that stands then and for the next one. Of a frame
+            # whose end was not known then, a beat is read only if there was one more, and so it is not the last.
+            ended, behind, at_last = Signal(), Signal(), Signal()
+            second_last = Mux(started, sum_equals(position, Const(1), end.last), end.beats == command.skip + 1)
+            m.d.sync += [
+                ended.eq(oldest.valid),
+                behind.eq(started & (position != seen) & ~sum_equals(position, Const(1), seen)),
+                at_last.eq(Mux(step, second_last, position == end.last)),
+            ]
+            m.d.comb += [
+                step.eq(standing.valid & ~command.drop & (~started | ended | behind) & go),
+                ending.eq(Mux(started, ended & at_last, oldest.valid & (end.beats == command.skip))),
+            ]
         done = Signal()
         m.d.comb += done.eq(Mux(command.drop, standing.valid & oldest.valid, step & ending))
         m.d.comb += standing.ready.eq(done)
@@ -254,12 +281,13 @@ class FrameStore(wiring.Component):
         else:
             # Registers follow the memory without back-pressure, one to be near it and one to be near the queue behind,
             # in which `waiting` keeps room for what is in them.
-            m.submodules.output = output = TokenQueue(self._layout, OUTPUT, register_output=True)
+            m.submodules.output = output = TokenQueue(self._layout, OUTPUT)
+            m.submodules.beats = beats_slice = SkidBuffer(self._layout)
             landed = Signal(2)
             near, landing = Signal(self._layout, reset_less=True), Signal(self._layout, reset_less=True)
             waiting = Signal(range(OUTPUT + 1))
             m.d.comb += [
-                go.eq(waiting != OUTPUT),
+                go.eq(~waiting[-1]),
                 read.en.eq(1),
                 output.i.valid.eq(landed[1]),
                 output.i.payload.eq(landing),
@@ -271,5 +299,6 @@ class FrameStore(wiring.Component):
                 landing.eq(near),
                 waiting.eq(waiting + step - (output.o.valid & output.o.ready)),
             ]
-            wiring.connect(m, output.o, wiring.flipped(self.beats))
+            wiring.connect(m, output.o, beats_slice.i)
+            wiring.connect(m, beats_slice.o, wiring.flipped(self.beats))
         return m

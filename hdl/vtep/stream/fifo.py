@@ -118,7 +118,8 @@ class TokenQueue(wiring.Component):
             write.eq(self.i.valid & self.i.ready),
             read.eq(self.o.valid & self.o.ready),
             write_port.data.eq(self.i.payload),
-            write_port.en.eq(write),
+            # The place for the next token is free, so it may hold anything; `write` comes late, and here to far places.
+            write_port.en.eq(self.i.ready),
         ]
         with m.If(write):
             m.d.sync += write_port.addr.eq(write_port.addr + 1)

@@ -63,6 +63,11 @@ ECN_ECT0 = 2
 ECN_ECT1 = 1
 
 
+def _same_words(address: Value, other: Value) -> Value:
+    """Which words of 16 bits are equal; whether all are is for the next clock."""
+    return Cat(address[i : i + 16] == other[i : i + 16] for i in range(0, len(address), 16))
+
+
 def removal(words: int) -> int:
     """Distance that a frame is moved by when ``words`` (see `SHIFT_WORDS`) are removed with all that is fixed."""
     return -(ETHERNET.length + TUNNEL_BYTES + WORD * words)
@@ -262,10 +267,15 @@ class Decapsulator(wiring.Component):
         # Rule 1 and 2. The destination is compared where it is captured, so that it needs not be carried along.
         length = at(end.length)
         flags[Rule.RUNT] = flag(length < ETHERNET.length, "runt")
-        mine = Signal()
+        mine, same = Signal(), Signal(3)
+        group = Signal()
         destination = fields.destination.value
-        m.d.sync += mine.eq((destination == settings.mac) | destination[40] | settings.promiscuous)
-        flags[Rule.NOT_MINE] = flag(~at(Staged(mine, fields.destination.stage + 1)), "not_mine")
+        m.d.sync += [
+            same.eq(_same_words(destination, settings.mac)),
+            group.eq(destination[40]),
+            mine.eq(same.all() | group | settings.promiscuous),
+        ]
+        flags[Rule.NOT_MINE] = flag(~at(Staged(mine, fields.destination.stage + 2)), "not_mine")
 
         # Rules 3 and 4. A tag is one only when the EtherType behind it is there; otherwise its own is no IP type.
         tag, ipv4, ipv6 = at(fields.tag), at(fields.ipv4), at(fields.ipv6)
@@ -345,6 +355,7 @@ class Decapsulator(wiring.Component):
         early = fields.ip_rest.stage
         ipv6 = pipe.at(fields.ipv6, early)
         own = Signal(2)
+        same4, same6, of_ipv6 = Signal(2), Signal(8), Signal()
         keys = []
         for which, table in (("source", self._peers), ("destination", self._groups)):
             address4 = ip_field(fields, pipe, early, IPV4.offset(which), 4)
@@ -355,16 +366,23 @@ class Decapsulator(wiring.Component):
                 keys.append(Cat(address4, Const(0, 1)))
             m.d.comb += table.lookup_key.eq(keys[-1] if pipe.shallow else pipe.register_wire(keys[-1]))
         address4 = ip_field(fields, pipe, early, IPV4.offset("destination"), 4)
-        m.d.sync += own[0].eq(~ipv6 & (address4 == settings.ipv4))
+        m.d.sync += [
+            of_ipv6.eq(ipv6),
+            same4.eq(_same_words(address4, settings.ipv4)),
+            own[0].eq(~of_ipv6 & same4.all()),
+        ]
         if self._parameters.ipv6:
             address6 = ip_field(fields, pipe, early, IPV6.offset("destination"), 16)
-            m.d.sync += own[1].eq(ipv6 & settings.ipv6_used & (address6 == settings.ipv6))
+            m.d.sync += [
+                same6.eq(_same_words(address6, settings.ipv6)),
+                own[1].eq(of_ipv6 & settings.ipv6_used & same6.all()),
+            ]
         looked_up = early + (not pipe.shallow) + self._groups.latency
         peer = self._peers.value
         self._peer = pipe.at(Staged(Cat(self._peers.found & ~peer.group, peer.tunnel), looked_up), stage)
         # All of a value is 0 where nothing was found.
         group = pipe.at(Staged(self._groups.value.group, looked_up), stage)
-        return pipe.at(Staged(own, early + 1), stage).any() | group | settings.promiscuous
+        return pipe.at(Staged(own, early + 2), stage).any() | group | settings.promiscuous
 
     def _ecn(
         self,
@@ -528,12 +546,16 @@ class Decapsulator(wiring.Component):
         """The store and the reframer, and for how many clocks a frame can be in none of their counts."""
         parameters = self._parameters
         cut_through = parameters.decap_mode is Mode.CUT_THROUGH
+        # Where the shortest frame for a tenant has two beats, a job is wanted every second clock at most, and none for
+        # a tenant ends with its first beat. Cut-through has only the announced length.
+        self._long = not cut_through and ETHERNET.length > parameters.lanes
         m.submodules.reframer = self._reframer = Reframer(
             parameters.data_width,
             shifts=self._shifts(),
             prefix_bytes=PREFIX_BYTES,
             user=self._user,
             tail=cut_through,
+            long=self._long,
             far=not cut_through,
         )
         m.submodules.store = store = FrameStore(
@@ -584,16 +606,12 @@ class Decapsulator(wiring.Component):
         reframer: Reframer,
     ) -> None:
         """A frame goes on when its verdict is there, or is forgotten."""
-        m.submodules.tokens = tokens = TokenQueue(token.shape(), FRAMES, margin=self._fields.ready + 4)
+        m.submodules.tokens = tokens = TokenQueue(token.shape(), FRAMES, margin=self._fields.ready + 5)
         m.submodules.commands = commands = TokenQueue(store.commands.payload.shape(), JUDGED, margin=2)
-        # Where the shortest frame has two beats, a job is wanted every second clock at most.
-        spaced = ETHERNET.length > self._parameters.lanes
-        m.submodules.jobs = jobs = TokenQueue(token.shape(), JUDGED, margin=2, spaced=spaced)
+        m.submodules.jobs = jobs = TokenQueue(token.shape(), JUDGED, margin=2, spaced=self._long)
         judged, chosen, forgotten = Signal(), Signal(), Signal()
         forget = verdicts.o.payload  # for what the headers tell as well
         m.d.comb += [
-            tokens.i.valid.eq(head),
-            tokens.i.payload.eq(token),
             judged.eq(tokens.o.valid & verdicts.o.valid & commands.room & jobs.room),
             tokens.o.ready.eq(judged),
             verdicts.o.ready.eq(judged),
@@ -604,6 +622,9 @@ class Decapsulator(wiring.Component):
         ]
         m.d.sync += [
             self.i.ready.eq(self.run & store.room & verdicts.room & tokens.room),
+            # What the tables give is far from the queue.
+            tokens.i.valid.eq(head),
+            tokens.i.payload.eq(token),
             chosen.eq(judged),
             forgotten.eq(forget),
             jobs.i.payload.eq(tokens.o.payload),

@@ -158,7 +158,8 @@ class Encapsulator(wiring.Component):
 
         # What is known of a frame waits in three queues, written when each part is there and read as one.
         sums = self._payload_sum(m) if parameters.udp_checksum else Staged(Const(0, 16), 1)
-        final = max(tunnel.stage, flow_hash.stage, inner.stage, sums.stage, fields.ready + 1, 3)
+        # What the FDB gives passes a register, since it is far from the queues.
+        final = max(tunnel.stage + 1, flow_hash.stage, inner.stage, sums.stage, fields.ready + 1, 3)
         head = pipe.at(fields.head, final)
         tail = pipe.at(fields.tail, final)
         runt = pipe.register(Staged(end.length.value < ETHERNET.length, end.length.stage))

@@ -203,8 +203,6 @@ class OuterHeader(wiring.Component):
         inner = length.value
         now = data.View(tunnel_layout(), stages.at(entry2, 2))
         copy2 = data.View(self.copy.shape(), stages.at(copy0, 2))
-        udp_length = stages.wire(inner + TUNNEL_BYTES)
-        total = stages.wire(inner + TUNNEL_BYTES + IPV4.length)
         packet = Signal(LENGTH_BITS + 2)
         m.d.sync += packet.eq(inner + Mux(is6.value, IPV6.length, IPV4.length) + TUNNEL_BYTES)
         before_last = Signal(LENGTH_BITS + 1)
@@ -217,14 +215,15 @@ class OuterHeader(wiring.Component):
         too_big = Staged(stages.wire(packet > settings.underlay_mtu), 3)
         identification = self._identification(m, stages, copy0, is6, df2, too_big, strobe[2])
 
-        # IPv4 header checksum, without the identification at first, which comes later.
+        # IPv4 header checksum, without the identification at first, which comes later. What is added to a length is a
+        # word of its own, so that no carry chain stands before the sum.
         m.submodules.ip_sum = ip_sum = WordSum(8)
         own4, remote4 = settings.ipv4, remote.value[:32]
         m.d.comb += ip_sum.words.eq(
             Cat(
                 Cat(tos.value, Const(0x45, 8)),
-                total[:16],
-                Cat(Const(0, 14), df2.value, Const(0, 1)),
+                Cat(inner, Const(0, 16))[:16],
+                Cat(Const(TUNNEL_BYTES + IPV4.length, 14), df2.value, Const(0, 1)),
                 Cat(Const(PROTOCOL_UDP, 8), ttl.value),
                 *words_of(own4),
                 *words_of(remote4),
@@ -239,7 +238,7 @@ class OuterHeader(wiring.Component):
         udp_checksum = Staged(Const(0, 16), 2)
         if parameters.udp_checksum:
             udp_checksum = self._udp_checksum(
-                m, stages, settings, copy2, now, is6.value, remote.value, udp_length, source_port.value
+                m, stages, settings, copy2, now, is6.value, remote.value, inner, source_port.value
             )
 
         # The last stage: everything side by side.
@@ -326,14 +325,16 @@ class OuterHeader(wiring.Component):
         tunnel: data.View,
         ipv6: Value,
         remote: Value,
-        udp_length: Value,
+        inner_length: Value,
         source_port: Value,
     ) -> Staged:
         """Over pseudo-header, UDP, VXLAN and inner frame; all arguments are at stage 2."""
         own = Mux(ipv6, settings.ipv6, settings.ipv4) if self._parameters.ipv6 else settings.ipv4
         ports = [source_port, tunnel.udp_port]
-        lengths = [udp_length[:16], udp_length[:16], Const(PROTOCOL_UDP, 16)]
-        vxlan = [Const(VXLAN_FLAG_I << 8, 16), copy.vni[8:], Cat(Const(0, 8), copy.vni[:8])]
+        # The length is in the pseudo-header and in the header; what is known of the words is one of them.
+        lengths = [Cat(Const(0, 1), inner_length, Const(0, 16))[:16]]
+        known = Const(2 * TUNNEL_BYTES + PROTOCOL_UDP + (VXLAN_FLAG_I << 8), 16)
+        vxlan = [known, copy.vni[8:], Cat(Const(0, 8), copy.vni[:8])]
         # The sum over the tenant frame has the tag in it; adding the complement takes it out.
         inner = [
             copy.payload,

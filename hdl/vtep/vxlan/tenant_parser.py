@@ -59,12 +59,8 @@ def parse_tenant(m: Module, pipe: BeatPipe) -> TenantFields:
     reached = [1, tags[0], tags[0] & tags[1], tags[0] & tags[1] & tags[2]]
     stops = [*(~tag for tag in tags), 1]
     behind = Staged(pipe.wire(Cat(a & b for a, b in zip(reached, stops, strict=True))), 1)  # one-hot: number of tags
-    ethertype = Mux(
-        behind.value[3],
-        types[3].value,
-        Mux(behind.value[2], types[2].value, Mux(behind.value[1], types[1].value, types[0].value)),
-    )
-    ipv6 = Staged(pipe.wire(ethertype == ETHERTYPE_IPV6), 1)
+    of_ipv6 = Staged(pipe.wire(Cat(each.value == ETHERTYPE_IPV6 for each in types)), 1)
+    ipv6 = Staged(pipe.wire((pipe.at(of_ipv6, 2) & pipe.at(behind, 2)).any()), 2)
 
     starts = [ETHERNET.length + TAG_BYTES * n for n in range(MAX_TAGS + 1)]
 

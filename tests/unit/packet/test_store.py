@@ -197,7 +197,7 @@ def test_room_minds_the_number_of_frames(rng):
     assert bench.room_fell > 40
 
 
-@pytest.mark.parametrize(("fast", "latency"), [(True, 1), (False, 5)])
+@pytest.mark.parametrize(("fast", "latency"), [(True, 1), (False, 6)])
 def test_latency(rng, fast, latency):
     dut = FrameStore(64, depth=16, frames=16, frame_margin=2, max_beats=0, fast=fast)
 

@@ -96,7 +96,7 @@ class FrameStore(wiring.Component):
     room : Out(1)
         A register: the writer may go on.
     vacant : Out(1)
-        Nothing is stored, and nothing was a clock before.
+        A register: nothing is stored, and nothing was a clock before.
 
     Notes
     -----
@@ -144,7 +144,7 @@ class FrameStore(wiring.Component):
                 "commands": In(stream.Signature(command_layout(skip_range))),
                 "beats": Out(stream.Signature(self._layout)),
                 "room": Out(1),
-                "vacant": Out(1),
+                "vacant": Out(1, init=1),
             }
         )
 
@@ -266,7 +266,7 @@ class FrameStore(wiring.Component):
         used = Signal(pointer)
         m.d.comb += used.eq(head - free_from)
         m.d.sync += self.room.eq((used < self._depth - ROOM_MARGIN) & ends.room)
-        m.d.comb += self.vacant.eq((used == 0) & ~ends.o.valid & ~oldest.valid)
+        m.d.sync += self.vacant.eq((used == 0) & ~ends.o.valid & ~oldest.valid & ~self.write.valid)
 
         fetched = Signal()
         if self._fast:

@@ -162,8 +162,10 @@ class Decapsulator(wiring.Component):
             max_frame_length=parameters.max_frame_length,
         )
         self._tables(m)
-        address_latency = self._groups.latency + (not pipe.shallow)
-        fields = parse_underlay(m, pipe, parameters, address_latency, self._vnis.latency)
+        # Of stored frames, what a table gives passes a register, since it is far.
+        address_latency = self._groups.latency + (not pipe.shallow) + stored
+        vni_latency = self._vnis.latency + stored
+        fields = parse_underlay(m, pipe, parameters, address_latency, vni_latency)
         self._fields, self._pipe, self._end = fields, pipe, end
 
         stage = fields.ready + 1

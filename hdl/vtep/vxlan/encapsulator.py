@@ -609,12 +609,13 @@ class Encapsulator(wiring.Component):
         self._replicating = occupied | oldest.o.valid
         ready = Signal()
         forget = Signal()
+        only = Signal()  # one copy at most, whatever the flood list says
         last = Signal()
         load = Signal()
+        forgets = following.head.forget | (0 if self._cut_through else following.tail.bad)
         m.d.comb += [
             ready.eq(occupied & launch),
-            forget.eq(token.forget | (0 if self._cut_through else tail.bad)),
-            last.eq(forget | token.unicast | target.last),
+            last.eq(only | target.last),
             load.eq(oldest.o.valid & oldest.o.ready),
             oldest.o.ready.eq(~occupied | (ready & last)),
             read.addr.eq(Mux(occupied & ~last, position, following.head.flood)),
@@ -622,7 +623,13 @@ class Encapsulator(wiring.Component):
         if not self._cut_through:
             m.d.comb += tails.o.ready.eq(heads.o.ready)
         with m.If(load):
-            m.d.sync += [token.eq(following.head), tail.eq(following.tail), occupied.eq(1)]
+            m.d.sync += [
+                token.eq(following.head),
+                tail.eq(following.tail),
+                forget.eq(forgets),
+                only.eq(forgets | following.head.unicast),
+                occupied.eq(1),
+            ]
         with m.Elif(ready & last):
             m.d.sync += occupied.eq(0)
         with m.If(load | ready):

@@ -170,7 +170,7 @@ def parse_underlay(
 
     # IPv4 header checksum, over the header and its options.
     check_stage = pipe.first_stage([(1, outer - 1, outer), *ihl_decides(ip_ready, first_udp - 1)])
-    m.submodules.ip_checksum = check = HeaderChecksumCheck(parameters.data_width)
+    m.submodules.ip_checksum = check = HeaderChecksumCheck(parameters.data_width, deep=pipe.deep)
     counted = Staged(word_count, ip_ready)
 
     def header_ends(stage: int) -> list[tuple[int, Value]]:

@@ -255,7 +255,7 @@ def test_dropping_takes_a_clock_whatever_the_length(rng, fast):
             assert ctx.get(dut.commands.ready)
             await ctx.tick()
         ctx.set(dut.commands.valid, 0)
-        await ctx.tick().repeat(1 if fast else 2)
+        await ctx.tick().repeat(2 if fast else 3)
         assert ctx.get(dut.vacant)
 
     simulate(dut, bench)

@@ -12,16 +12,20 @@ from vtep.config import Mode, VtepParameters
 from vtep.control.initial import dumps
 
 from .config import ConfigError, load
+from .device import DeviceError
 from .difference import contents
+from .lines import FORMS, ViaError
+from .remote import add_commands
 from .tables import limits_of
+from .transport import TransportError
 
 __all__ = ["app", "main"]
 
-REFUSED = 2
+REFUSED, BROKEN = 2, 3
 EXIT_CODES = "Exit code 2: options or configuration refused; nothing was changed and no file touched."
 
 app = typer.Typer(
-    help="The VTEP's control plane: what a TOML configuration becomes inside a core.",
+    help="The VTEP's control plane: brings a TOML configuration into a core, and tells what the core does.",
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode="rich",
@@ -30,8 +34,19 @@ app = typer.Typer(
 
 
 @app.callback()
-def _group() -> None:
-    """Keep the name of the command, also while there is only one."""
+def _common(
+    context: typer.Context,
+    via: Annotated[
+        str | None,
+        typer.Option(
+            help=f"The way to a device: {FORMS}. [bold]vtep-sim serve[/] gives the last one.",
+            envvar="VTEP_VIA",
+            show_default=False,
+            metavar="WAY",
+        ),
+    ] = None,
+) -> None:
+    context.obj = via
 
 
 class RefusedError(Exception):
@@ -83,21 +98,26 @@ def _parameters(settings: list[str]) -> VtepParameters:
         raise RefusedError(str(error)) from error
 
 
+add_commands(app)
+
+
 def main() -> None:
-    """Run ``vtep-ctl``: exit code 0, or 2 and the findings on standard error where the request is refused."""
+    """Run ``vtep-ctl``; findings go to standard error, and exit codes are as the commands' help has them."""
     try:
         status = app(prog_name="vtep-ctl", standalone_mode=False)
-    except (RefusedError, ConfigError) as error:
+    except (RefusedError, ConfigError, ViaError) as error:
         status = _refuse(str(error))
+    except (TransportError, DeviceError) as error:
+        status = _refuse(str(error), BROKEN)
     except typer.TyperException as error:
         status = _refuse(error.format_message())
-    except typer.Abort:
+    except (typer.Abort, KeyboardInterrupt):
         status = 130
     sys.exit(status)
 
 
-def _refuse(message: str) -> int:
+def _refuse(message: str, status: int = REFUSED) -> int:
     if message:  # none where the help was shown instead
         lines = message.splitlines()
         print("\n".join(f"vtep-ctl: {line}" for line in lines), file=sys.stderr)
-    return REFUSED
+    return status

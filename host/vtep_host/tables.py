@@ -40,11 +40,17 @@ def limits_of(parameters: VtepParameters) -> Limits:
     )
 
 
-def counter_names(config: Config, parameters: VtepParameters) -> dict[str, int]:
+def counter_names(
+    config: Config,
+    parameters: VtepParameters,
+    vnis: Mapping[int, int] | None = None,
+    tunnels: Mapping[str, int] | None = None,
+) -> dict[str, int]:
     """Address of every counter that ``config`` gives a meaning, by its name in SPEC.md section 5.
 
     Drop reasons and ports have the names of `counter_map`; a VNI's read ``vni.100.encap_frames`` (its id), a
-    tunnel's ``tunnel.leaf2.decap_bytes`` (its name).
+    tunnel's ``tunnel.leaf2.decap_bytes`` (its name). ``vnis``, ``tunnels``: where they stand, by id and name; without
+    them, in the order of ``config``.
 
     Raises
     ------
@@ -56,8 +62,12 @@ def counter_names(config: Config, parameters: VtepParameters) -> dict[str, int]:
     names = {name: addresses[name] for name in (*ENCAP_REASONS, *DECAP_REASONS)}
     quantities = ("frames", "bytes")
     names |= {f"{port}_{quantity}": addresses[f"{port}_{quantity}"] for port in PORTS for quantity in quantities}
-    owners = [(f"vni.{vni.id}", f"vni[{i}]") for i, vni in enumerate(config.vnis)]
-    owners += [(f"tunnel.{tunnel.name}", f"tunnel[{i}]") for i, tunnel in enumerate(config.tunnels)]
+    if vnis is None:
+        vnis = {vni.id: i for i, vni in enumerate(config.vnis)}
+    if tunnels is None:
+        tunnels = {tunnel.name: i for i, tunnel in enumerate(config.tunnels)}
+    owners = [(f"vni.{vni.id}", f"vni[{vnis[vni.id]}]") for vni in config.vnis]
+    owners += [(f"tunnel.{tunnel.name}", f"tunnel[{tunnels[tunnel.name]}]") for tunnel in config.tunnels]
     for name, place in owners:
         for way in ("encap", "decap"):
             for quantity in quantities:

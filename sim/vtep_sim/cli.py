@@ -9,12 +9,13 @@ from typing import Annotated
 import typer
 
 from vtep.config import DATA_WIDTHS, Mode
-from vtep_host.config import ConfigError
+from vtep_host.config import ConfigError, load
+from vtep_host.tables import limits_of
 
-from .captures import CaptureError
+from .captures import CaptureError, read_capture
 from .console import console, message, print_report, progress_of
 from .demo import run_demo
-from .harness import BuildError, SimulationError
+from .harness import BuildError, SimulationError, Simulator
 from .runner import RunOptions, UsageError, make_parameters, run_captures
 from .synth.cli import synth
 
@@ -137,6 +138,47 @@ def demo(
     done.show()
     if done.differences:
         raise typer.Exit(DIFFERENT)
+
+
+@app.command("serve", epilog=EXIT_CODES)
+def serve_(
+    socket: Annotated[Path, typer.Option(help="Unix socket to make.")] = Path("vtep.sock"),
+    config: Annotated[Path | None, _path("Configuration of the VTEP, TOML; without it the core is empty.")] = None,
+    tenant_in: Annotated[Path | None, _path("Frames for the tenant port, again and again: pcap or pcapng.")] = None,
+    underlay_in: Annotated[Path | None, _path("Frames for the underlay port.")] = None,
+    host_in: Annotated[Path | None, _path("Frames for the host port.")] = None,
+    rate: Annotated[float, typer.Option(help="Frames a second at each of these ports.", min=1.0)] = 1000.0,
+    data_width: Annotated[int, typer.Option(help="Datapath width in bits: 8, 16, 32, 64, 128, 256, 512.")] = 64,
+    mode: Annotated[Mode, ModeOption] = Mode.STORE_AND_FORWARD,
+    parameter: Annotated[
+        list[str] | None,
+        typer.Option(help="NAME=VALUE, a further build parameter such as tunnels=64; repeatable.", show_default=False),
+    ] = None,
+) -> None:
+    """Keep a simulated core for vtep-ctl: vtep-ctl --via unix:vtep.sock show. Ctrl-C ends it."""
+    from .serve import ServeError, serve
+
+    inputs = {"tenant": tenant_in, "underlay": underlay_in, "host": host_in}
+    with _refusals():
+        parameters = make_parameters(data_width, mode, mode, dict(_literal(text) for text in parameter or []))
+        wanted = None if config is None else load(config, limits_of(parameters))
+        captures = {port: read_capture(path) for port, path in inputs.items() if path}
+        traffic = {port: [frame for frame in capture.frames if frame.data] for port, capture in captures.items()}
+        try:
+            with Simulator(parameters, message=message) as simulator:
+                if wanted is not None:
+                    simulator.configure(wanted)
+                serve(
+                    simulator,
+                    socket,
+                    traffic=traffic,
+                    rate=rate,
+                    ready=lambda: message(f"the core's registers are at unix:{socket}"),
+                )
+        except ServeError as error:
+            raise UsageError(str(error)) from None
+        except KeyboardInterrupt:
+            message("ended")
 
 
 @app.command(epilog=EXIT_CODES)

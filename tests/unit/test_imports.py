@@ -31,6 +31,7 @@ DECLARATIONS = {
     "vtep.config",
     "vtep.headers",
     "vtep.stream.packet",
+    "vtep.control.bone_frame",
     "vtep.control.tables",
     "vtep.control.counters",
     "vtep.control.register_map",

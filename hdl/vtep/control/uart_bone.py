@@ -1,11 +1,4 @@
-"""A serial line to the registers, in the framing that LiteX calls UARTBone, so that its tools work on them.
-
-A command is a code, a number of words (1 .. 255), the address of the first word (four bytes, in words) and, for a
-write, the words; every number has its high byte first. A read is answered by the words. (LiteX,
-``litex/tools/remote/comm_uart.py``.)
-"""
-
-from enum import IntEnum
+"""A serial line to the registers, in the frames of `bone_frame`."""
 
 from amaranth.hdl import Cat, Module, Signal, unsigned
 from amaranth.lib import data, stream, wiring
@@ -14,25 +7,15 @@ from amaranth.lib.wiring import In, Out
 
 from ..config import check_range
 from ..stream.fifo import TokenQueue
+from .bone_frame import HEAD_BYTES, MAX_WORDS, Command
 from .register_bus import register_bus
 from .register_map import WORD_BITS, WORD_BYTES
 
-__all__ = ["Command", "UartBone"]
+__all__ = ["UartBone"]
 
-MAX_WORDS = 255
-HEAD_BYTES = 6
 WAITING = 64
 """Bytes that may come while the longest command is carried out, even at 4 clocks per bit."""
 MAX_TIMEOUT = 1 << 28
-
-
-class Command(IntEnum):
-    """Codes of commands: of consecutive words, or of one word (``FIXED``) again and again."""
-
-    WRITE = 1
-    READ = 2
-    WRITE_FIXED = 3
-    READ_FIXED = 4
 
 
 class UartBone(wiring.Component):
@@ -43,7 +26,7 @@ class UartBone(wiring.Component):
     address_bits : int
         Width of a byte address of the bus, 3 .. 32.
     timeout : int
-        Clocks without a byte after which a command that has begun is forgotten, 2 .. 2^28; LiteX waits 100 ms.
+        Clocks without a byte after which a command that has begun is forgotten, 2 .. 2^28: ``SILENCE`` of them.
 
     Attributes
     ----------

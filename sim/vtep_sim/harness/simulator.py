@@ -20,7 +20,7 @@ from vtep_host.config import Config
 from vtep_host.device import Device
 from vtep_host.difference import contents
 from vtep_host.tables import counter_names
-from vtep_host.transport import AccessRefusedError
+from vtep_host.transport import AccessRefusedError, Transport
 
 from .build import build_model, cached_verilog
 from .library import DONE, FAILED, READ, WRITE, Access, Answer, Library, Record, Statistics
@@ -237,8 +237,13 @@ class Simulator:
     def device(self) -> Device:
         """The driver of the core's registers; its accesses take clocks, in which queued frames go on."""
         if self._device is None:
-            self._device = Device(_Transport(self), expected=self.parameters)
+            self._device = Device(self.transport, expected=self.parameters)
         return self._device
+
+    @property
+    def transport(self) -> Transport:
+        """The way to the core's registers, for a driver of one's own."""
+        return _Transport(self)
 
     def access(self, accesses: Sequence[tuple[int, int, int]]) -> list[tuple[int, int]]:
         """Access registers, one after the other, over AXI4-Lite.

@@ -1,0 +1,193 @@
+"""The commands of ``vtep-ctl`` that speak to a device."""
+
+import json
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import fields, replace
+from enum import Enum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.live import Live
+
+from vtep.control.counters import counter_map
+
+from .adopt import read_state
+from .config import Config, load
+from .controller import Controller
+from .device import Device
+from .difference import State
+from .display import configuration, console, counter_tables, device_line
+from .lines import FORMS, ViaError, open_via
+from .plain import differences, named, plain
+from .tables import counter_names, limits_of
+
+__all__ = ["DIFFERENT", "add_commands"]
+
+DIFFERENT = 1
+EXIT_CODES = (
+    "Exit codes: 0 done; 1 (verify) the device holds something else; 2 options or configuration refused, nothing was "
+    "changed; 3 the device or the way to it failed."
+)
+
+ConfigArgument = Annotated[Path, typer.Argument(help="TOML configuration.", show_default=False)]
+Names = Annotated[
+    Path | None, typer.Option("--names", help="TOML configuration to take tunnels' names from.", show_default=False)
+]
+AsJson = Annotated[bool, typer.Option("--json", help="For programs: JSON instead of tables.")]
+
+
+def add_commands(app: typer.Typer) -> None:
+    """Add them to a command line."""
+    for command in (apply, show, verify, counters, watch):
+        app.command(epilog=EXIT_CODES)(command)
+
+
+@contextmanager
+def _device(context: typer.Context) -> Iterator[Device]:
+    """The device; that it refused nothing is looked at in the end, since the line does not tell."""
+    if context.obj is None:
+        raise ViaError(f"no way to a device: give --via before the command, or VTEP_VIA: {FORMS}")
+    with open_via(context.obj) as transport:
+        device = Device(transport)
+        yield device
+        device.check_refused()
+
+
+def _names(path: Path | None) -> Config | None:
+    return None if path is None else load(path)
+
+
+def _read(device: Device, names: Config | None) -> State:
+    """What the device holds, tunnels by the names given."""
+    state = read_state(device)
+    if names is None:
+        return state
+    config = named(state.config, names)
+    pairs = zip(state.config.tunnels, config.tunnels, strict=True)
+    return replace(state, config=config, tunnels={new.name: state.tunnels[old.name] for old, new in pairs})
+
+
+def apply(context: typer.Context, config: ConfigArgument) -> None:
+    """Bring a running device to a configuration, by what differs; deletions come last.
+
+    Frames go meanwhile where the old or the new configuration sends them, or, of what changes, nowhere.
+    """
+    load(config)  # what is wrong by itself is said also where no device answers
+    with _device(context) as device:
+        wanted = load(config, limits_of(device.parameters))
+        written = Controller(device, read_state(device)).apply(wanted)
+    console().print(f"{config}: in effect, {written} writes" if written else f"{config}: was in effect", markup=False)
+
+
+def show(context: typer.Context, names: Names = None, as_json: AsJson = False) -> None:
+    """Show what the device is and what it holds; tunnels are called by their index, or by --names."""
+    given = _names(names)
+    with _device(context) as device:
+        held = plain(_read(device, given).config)
+        about = _about(device)
+    if as_json:
+        print(json.dumps({"device": about, **held}, indent=2))
+        return
+    out = console()
+    out.print(device_line(about), markup=False)
+    for table in configuration(held):
+        out.print(table)
+
+
+def verify(context: typer.Context, config: ConfigArgument, as_json: AsJson = False) -> None:
+    """Compare what the device holds with a configuration; exit code 1 where it differs."""
+    load(config)
+    with _device(context) as device:
+        wanted = load(config, limits_of(device.parameters))
+        lines = differences(read_state(device).config, wanted)
+    if as_json:
+        print(json.dumps({"differences": lines}, indent=2))
+    else:
+        console().print("\n".join(lines) or f"the device holds {config}", markup=False)
+    if lines:
+        raise typer.Exit(DIFFERENT)
+
+
+def counters(
+    context: typer.Context,
+    names: Names = None,
+    clear: Annotated[bool, typer.Option("--clear", help="Set all to 0, once they have been read.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Read all counters as they are at one instant.
+
+    With --clear, what is counted between the reading and the clearing is lost.
+    """
+    given = _names(names)
+    with _device(context) as device:
+        values = _snapshot(device, _places(device, given))
+        if clear:
+            device.clear_counters()
+    if as_json:
+        print(json.dumps(values, indent=2))
+    else:
+        console().print(counter_tables(values))
+
+
+def watch(
+    context: typer.Context,
+    names: Names = None,
+    interval: Annotated[float, typer.Option(help="Seconds between two readings.", min=0.05)] = 1.0,
+    count: Annotated[int, typer.Option(help="Readings until the end; 0: until Ctrl-C.", min=0)] = 0,
+    as_json: AsJson = False,
+) -> None:
+    """Show counters and their rates again and again; with --json a line each time."""
+    given = _names(names)
+    out = console()
+    with _device(context) as device:
+        places = _places(device, given)
+        before, then = _snapshot(device, places), time.monotonic()
+        with Live(console=out, auto_refresh=False, transient=False) if _is_live(as_json) else _nothing() as live:
+            number = 0
+            while not count or number < count:
+                number += 1
+                time.sleep(max(0.0, then + interval - time.monotonic()))
+                values, now = _snapshot(device, places), time.monotonic()
+                rates = {name: (value - before[name]) / (now - then) for name, value in values.items()}
+                before, then = values, now
+                if as_json:
+                    print(json.dumps({"counters": values, "rates": rates}), flush=True)
+                elif live is not None:
+                    live.update(counter_tables(values, rates), refresh=True)
+                else:
+                    out.print(counter_tables(values, rates))
+
+
+def _is_live(as_json: bool) -> bool:
+    return not as_json and console().is_terminal
+
+
+@contextmanager
+def _nothing() -> Iterator[None]:
+    yield None
+
+
+def _about(device: Device) -> dict[str, Any]:
+    values = {field.name: getattr(device.parameters, field.name) for field in fields(device.parameters)}
+    return {
+        "version": "{major}.{minor}".format(**device.registers["VERSION"].read_fields()),
+        "build_hash": f"{device.build_hash:#010x}",
+        "parameters": {name: value.value if isinstance(value, Enum) else value for name, value in values.items()},
+    }
+
+
+def _places(device: Device, names: Config | None) -> dict[str, str]:
+    """Names of the device's counters, by the names of those that its configuration has."""
+    state = _read(device, names)
+    addresses = counter_names(state.config, device.parameters, state.vnis, state.tunnels)
+    at = {address: name for name, address in counter_map(device.parameters).items()}
+    return {name: at[address] for name, address in addresses.items()}
+
+
+def _snapshot(device: Device, places: dict[str, str]) -> dict[str, int]:
+    device.snapshot_counters()
+    values = device.read_counters(places.values(), snapshot=True)
+    return {name: values[place] for name, place in places.items()}

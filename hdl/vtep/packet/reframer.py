@@ -10,6 +10,7 @@ from ..config import LENGTH_BITS, check_data_width
 from ..stream.fifo import TokenQueue
 from ..stream.packet import packet_signature
 from ..stream.skid import SkidBuffer
+from .prefix import PrefixBeats
 from .store import raw_layout
 
 __all__ = ["Reframer", "job_layout", "shift_fields"]
@@ -92,8 +93,9 @@ class Reframer(wiring.Component):
     tail : bool
         Wait for a token of ``verdicts`` before the last beat leaves (cut-through); otherwise every frame is good.
     long : bool
-        A frame that leaves has two beats or more, unless it is ``whole`` or dropped. Then a job's first clock needs no
-        comparison.
+        A frame that leaves has two beats or more, unless it is ``whole`` or dropped, and ``jobs.payload`` stays for a
+        clock behind its transfer, in which ``jobs.valid`` is low (see ``spaced`` of `TokenQueue`). Then a job's first
+        clock needs no comparison, and most of its prefix comes a clock later (see `PrefixBeats`).
     far : bool
         ``o`` comes from a small queue, so that nothing in here waits for ``o.ready``: the way to a port is long. Two
         more clocks of latency.
@@ -167,7 +169,9 @@ class Reframer(wiring.Component):
         beat = self.beats.payload
 
         active = Signal()
-        job = Signal(self._job, reset_less=True)
+        m.submodules.prefix = prefix = PrefixBeats(self._data_width, self._prefix_bytes, late=self._long)
+        kept = {name: field.shape for name, field in self._job if name not in prefix.signature.members}
+        job = Signal(data.StructLayout(kept), reset_less=True)
         previous = Signal(self._data_width, reset_less=True)
         preload = Signal()
         consumed = Signal()  # the frame's last beat has been taken
@@ -266,9 +270,6 @@ class Reframer(wiring.Component):
                 job.beats.eq(job.beats - 1),
                 at_last.eq(job.beats == 1),
                 finishing.eq(~(leading & led) & (job.whole | (job.beats == 1))),
-                # Zeros are shifted in; a register that need not be cleared is nearer. The prefix may keep its end.
-                job.prefix.eq(Cat(job.prefix[8 * lanes :], job.prefix[-8 * lanes :])),
-                job.mask.eq(Cat(job.mask[lanes:], job.drop.replicate(min(lanes, self._prefix_bytes)))),
             ]
         with m.If(last):
             m.d.sync += [drain.eq(1), forming.eq(0)]
@@ -276,7 +277,7 @@ class Reframer(wiring.Component):
             m.d.sync += [
                 active.eq(self.jobs.valid),
                 forming.eq(self.jobs.valid & ~following.drop & ~(preloads & ~early)),
-                job.eq(following),
+                *(job[name].eq(following[name]) for name in kept),
                 preload.eq(preloads & ~early),
                 leading.eq(leads),
                 at_last.eq(single),
@@ -284,6 +285,13 @@ class Reframer(wiring.Component):
                 consumed.eq(early & beat.last),
                 drain.eq(0),
             ]
+        m.d.comb += [
+            prefix.load.eq(self.jobs.ready),
+            prefix.step.eq(emit),
+            prefix.prefix.eq(following.prefix),
+            prefix.mask.eq(following.mask),
+            prefix.zero.eq(job.drop),
+        ]
         m.d.sync += pending.eq((last | pending) & ~known)
 
         # The beat that leaves: two neighbouring beats through the lane rotator, under the prefix.
@@ -296,7 +304,7 @@ class Reframer(wiring.Component):
                 source = neighbours.word_select(lanes + lane - rotation, 8)
                 byte |= Mux(job.rotation[i], source, 0)
             if lane < self._prefix_bytes:
-                byte = Mux(job.mask[lane], job.prefix.word_select(lane, 8), byte)
+                byte = Mux(prefix.lanes[lane], prefix.data.word_select(lane, 8), byte)
             moved.append(byte)
         with m.If(advance):
             m.d.sync += formed.valid.eq(emit & (~final_step | known))

@@ -34,8 +34,9 @@ class TokenQueue(wiring.Component):
     register_output : bool
         Keep the oldest token in a register behind the RAM. It counts towards ``depth``.
     spaced : bool
-        Give a token every second clock at most: ``o.valid`` is low in the clock behind one that was taken. Nothing
-        but a flip-flop then waits for ``o.ready``. Not with ``register_output`` or ``depth`` 2.
+        Give a token every second clock at most: ``o.valid`` is low in the clock behind one that was taken, in
+        which ``o.payload`` stays. Nothing but a flip-flop then waits for ``o.ready``. Not with ``register_output`` or
+        ``depth`` 2.
 
     Attributes
     ----------

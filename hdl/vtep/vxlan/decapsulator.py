@@ -188,7 +188,11 @@ class Decapsulator(wiring.Component):
         with m.Else():
             m.d.comb += at_end.eq(by_headers)
 
-        final_rule, final_stage = self._final_rule(m, Staged(at_end, at_end_stage))
+        at_end_rule = Staged(at_end, at_end_stage)
+        final = self._final_rule(m, pipe.register(at_end_rule) if stored else at_end_rule)
+        if stored:
+            final = pipe.register(final)
+        final_rule, final_stage = final.value, final.stage
         ended = pipe.at(fields.tail, final_stage)
         counts, index = reason_index(m, final_rule)
         bad = Signal()
@@ -441,17 +445,17 @@ class Decapsulator(wiring.Component):
         self._second = Mux(is4, Cat(fresh[:2], second_kept[2:]), Cat(second_kept[:4], fresh[:2], second_kept[6:]))
         return (outer == ECN_CE) & ((is4 & (ecn4 == 0)) | (is6 & (ecn6 == 0)))
 
-    def _final_rule(self, m: Module, at_end: Staged) -> tuple[Value, int]:
-        """The deciding rule with the UDP checksum, and its stage."""
+    def _final_rule(self, m: Module, at_end: Staged) -> Staged:
+        """The deciding rule with the UDP checksum."""
         if not self._parameters.udp_checksum:
-            return at_end.value, at_end.stage
+            return at_end
         pipe = self._pipe
         verify = self.config.settings.udp_checksum_verify
         wrong = udp_checksum_wrong(m, pipe, self._fields, self._end.number, verify, self._parameters.data_width)
         stage = max(wrong.stage, at_end.stage)
         rule = pipe.at(at_end, stage)
         bad = (rule > Rule.UDP_CHECKSUM.value) & pipe.at(wrong, stage)
-        return pipe.wire(Mux(bad, Rule.UDP_CHECKSUM.value, rule)), stage
+        return Staged(pipe.wire(Mux(bad, Rule.UDP_CHECKSUM.value, rule)), stage)
 
     def _token(self, m: Module, stage: int, drop: Value, to_host: Value) -> data.View:
         """All that the egress must know of a frame, as decided by its headers (and its end, if that is known)."""

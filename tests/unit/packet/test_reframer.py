@@ -81,6 +81,11 @@ class Bench:
                 "user": {"number": number},
             }
             await self._put(ctx, self.dut.jobs, payload, self.idle[0])
+            if self.dut._long:  # the payload stays for a clock, and not for longer
+                ctx.set(self.dut.jobs.valid, 0)
+                await ctx.tick()
+                ctx.set(self.dut.jobs.payload.prefix, self.rng.getrandbits(8 * PREFIX))
+                ctx.set(self.dut.jobs.payload.mask, self.rng.getrandbits(PREFIX))
         ctx.set(self.dut.jobs.valid, 0)
 
     async def send_beats(self, ctx):

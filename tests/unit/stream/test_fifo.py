@@ -135,16 +135,18 @@ def test_spaced_tokens_come_every_second_clock():
     async def bench(ctx):
         ctx.set(dut.o.ready, 1)
         ctx.set(dut.i.valid, 1)
-        taken = []
+        taken, shown = [], []
         for clock in range(40):
             ctx.set(dut.i.payload, clock)
             *_, valid, payload, ready = await ctx.tick().sample(dut.o.valid, dut.o.payload, dut.i.ready)
             taken.append(payload if valid else None)
+            shown.append(payload)
             if not ready:
                 break
         assert taken[0] is None
         assert taken[1::2] == list(range(len(taken) // 2))
         assert set(taken[::2]) == {None}
+        assert shown[2::2] == shown[1:-1:2]  # it stays for the clock behind
         assert len(taken) > 12
 
     simulate(dut, bench)

@@ -36,7 +36,7 @@ OpenVTEP: make TARGET [VARIABLE=VALUE ...]
   lint       format, lint and types of the sources
   verilog    write the core as one Verilog file
   regs       write the register map as SystemRDL, HTML, Markdown and a C header to build/regs
-  bench      measure rate, latency, area and clock; write tables and a plot to build/bench
+  bench      measure rate, latency, area, clock and fill; write tables and a plot to build/bench
   clean      remove build/ and the caches (.venv, the set-up, stays)
 
   ARGS="..."        more options for the target's command, e.g. make verilog ARGS="--data-width 512"

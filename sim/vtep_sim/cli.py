@@ -186,7 +186,9 @@ def bench(
     folder: Annotated[Path, typer.Option(help="Where tables, figures and plot go.")] = Path("build/bench"),
     only: Annotated[
         list[str] | None,
-        typer.Option(help="Measure this part only (repeatable): bubbles, latency, speed, area.", show_default=False),
+        typer.Option(
+            help="Measure this part only (repeatable): bubbles, latency, speed, area, fill.", show_default=False
+        ),
     ] = None,
     data_width: Annotated[
         list[int] | None,
@@ -204,7 +206,7 @@ def bench(
         ),
     ] = None,
 ) -> None:
-    """Measure rate, latency, simulation speed, area and clock; parts measured before stay in the tables."""
+    """Measure rate, latency, simulation speed, area, clock and fill of tables; what was measured before stays."""
     # Scapy, the synthesis flow and the cocotb bench are not what `run` should wait for.
     from .bench.results import PARTS
     from .bench.run import run_bench

@@ -1,7 +1,7 @@
 """Area and clock of the blocks that have a bar to reach, each behind flip-flops, and the whole core."""
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -62,11 +62,18 @@ def _fcs(name: str, data_width: int) -> Callable[[], Any]:
     return make
 
 
-def _core(data_width: int) -> Callable[[], Any]:
+SMALL = VtepParameters()
+"""The default tables."""
+
+LARGE = VtepParameters(fdb_entries=4096, vnis=1024, tunnels=256)
+"""Tables that serve a rack."""
+
+
+def _core(data_width: int, tables: VtepParameters = SMALL) -> Callable[[], Any]:
     def make() -> Any:
         from vtep.vxlan.axi import VtepAxi
 
-        return VtepAxi(VtepParameters(data_width=data_width))
+        return VtepAxi(replace(tables, data_width=data_width))
 
     return make
 
@@ -78,6 +85,8 @@ BLOCKS = (
     Block("FCS insert, 512 bits", _fcs("FcsInsert", 512), "xcup", max_levels=4),
     Block("whole core, 64 bits", _core(64), "ecp5", min_mhz=156.25),
     Block("whole core, 512 bits", _core(512), "xcup", max_levels=6),
+    Block("core with large tables, 64 bits", _core(64, LARGE), "ecp5", min_mhz=156.25),
+    Block("core with large tables, 512 bits", _core(512, LARGE), "xcup", max_levels=6),
 )
 
 

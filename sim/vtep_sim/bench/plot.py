@@ -66,7 +66,7 @@ DRAW = {"bubbles": _rate, "latency": _latency, "speed": _speed, "area": _area}
 
 
 def plot(parts: dict[str, dict[str, Any]], target: Path) -> None:
-    """Draw the parts that are there, one above the other, into the SVG file ``target``."""
+    """Draw the parts that are there, but for fill, one above the other, into the SVG file ``target``."""
     # matplotlib is of the bench's set-up only, and slow to load.
     import matplotlib as mpl
 
@@ -75,7 +75,7 @@ def plot(parts: dict[str, dict[str, Any]], target: Path) -> None:
     mpl.rcParams["svg.hashsalt"] = "vtep"
     from matplotlib.figure import Figure
 
-    drawn = [(DRAW[part], content["entries"]) for part, content in parts.items() if content["entries"]]
+    drawn = [(DRAW[part], content["entries"]) for part, content in parts.items() if part in DRAW and content["entries"]]
     figure = Figure(figsize=(9, ROW_HEIGHT * max(len(drawn), 1)), layout="constrained")
     for number, (draw, rows) in enumerate(drawn, 1):
         axes = figure.add_subplot(len(drawn), 1, number)

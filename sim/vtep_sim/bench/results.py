@@ -16,7 +16,7 @@ from .speed import HARNESSES
 
 __all__ = ["PARTS", "load_parts", "markdown", "save_part", "summary"]
 
-PARTS = ("bubbles", "latency", "speed", "area")
+PARTS = ("bubbles", "latency", "speed", "area", "fill")
 
 Rows = Sequence[dict[str, Any]]
 
@@ -49,7 +49,7 @@ def save_part(folder: Path, part: str, entries: Iterable[Any], command: str, key
 
 
 def _derived(entry: Any) -> dict[str, float]:
-    names = ("ratio", "idle_clocks_per_frame", "frames_per_second", "clocks_per_second")
+    names = ("ratio", "idle_clocks_per_frame", "frames_per_second", "clocks_per_second", "reached")
     return {name: getattr(entry, name) for name in names if hasattr(entry, name)}
 
 
@@ -164,11 +164,37 @@ def _area(rows: Rows) -> list[str]:
     return [intro, "", *_table(heads, body), *paths, ""]
 
 
+def _percent(share: float) -> str:
+    return f"{100 * share:.3f} %"
+
+
+def _fill(rows: Rows) -> list[str]:
+    body = [
+        [
+            row["entries"],
+            f"{row['functions']} x {row['slots']}",
+            row["runs"],
+            *(_percent(row[name]) for name in ("mean", "least", "most")),
+            f"{row['writes']:.2f}",
+            f"{row['microseconds']:.1f}",
+            f"{_percent(row['bar'])}: {_verdict(row['reached'])}",
+        ]
+        for row in rows
+    ]
+    heads = ["locations", "functions x slots", "fills", "mean", "least", "most", "writes", "microseconds", "bar"]
+    intro = (
+        "Share of an FDB's locations that are taken when the first random entry is refused; writes into the table and "
+        "processor time are those of one insertion, on average."
+    )
+    return [intro, "", *_table(heads, body)]
+
+
 TITLES = {
     "bubbles": ("Bubbles", _bubbles),
     "latency": ("Latency", _latency),
     "speed": ("Simulation speed", _speed),
     "area": ("Area and clock", _area),
+    "fill": ("Fill", _fill),
 }
 
 
@@ -224,7 +250,25 @@ def _short_area(rows: Rows) -> list[str]:
     return lines
 
 
-SHORT = {"bubbles": _short_bubbles, "latency": _short_latency, "speed": _short_speed, "area": _short_area}
+def _short_fill(rows: Rows) -> list[str]:
+    lines = []
+    for row in rows:
+        mean, bar = _percent(row["mean"]), _percent(row["bar"])
+        what = f"{row['entries']} locations, {row['runs']} fills: {mean} on average"
+        lines.append(
+            f"fill: {what}, {row['microseconds']:.1f} microseconds an insertion; "
+            f"at least {bar}: {_verdict(row['reached'])}"
+        )
+    return lines
+
+
+SHORT = {
+    "bubbles": _short_bubbles,
+    "latency": _short_latency,
+    "speed": _short_speed,
+    "area": _short_area,
+    "fill": _short_fill,
+}
 
 
 def summary(parts: dict[str, dict[str, Any]]) -> list[str]:

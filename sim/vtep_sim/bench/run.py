@@ -10,6 +10,7 @@ from ..harness import Simulator
 from ..runner import UsageError, make_parameters
 from .area import BLOCKS, measure_area
 from .bubbles import MIX, Rate, measure_bubbles
+from .fill import CASES, Case, Fill, measure_fill
 from .latency import Latency, measure_latency
 from .plot import plot
 from .results import load_parts, markdown, save_part, summary
@@ -60,6 +61,21 @@ def _latency(widths: Sequence[int], modes: Sequence[Mode], message: Message, pro
     return found
 
 
+def _fills(message: Message, progress: Progress) -> list[Fill]:
+    found = []
+    for case in CASES:
+        message(f"filling a table of {case.entries} locations ...")
+        count = 0
+
+        def done(case: Case = case) -> None:
+            nonlocal count
+            count += 1
+            progress(count, case.runs, 0)
+
+        found.append(measure_fill(case, seed=SEED, done=done))
+    return found
+
+
 def run_bench(
     folder: Path,
     parts: Sequence[str],
@@ -89,7 +105,7 @@ def run_bench(
     command : str
         What repeats the measurement, for the tables.
     message, progress : callable
-        Told what is under way, and how far bubbles and latency are.
+        Told what is under way, and how far bubbles, latency and fill are.
     """
     if "bubbles" in parts:
         save_part(folder, "bubbles", _bubbles(widths, modes, message, progress), command)
@@ -107,6 +123,8 @@ def run_bench(
         if not chosen:
             raise UsageError(f"--block: there are {'; '.join(block.title for block in BLOCKS)}")
         save_part(folder, "area", measure_area(folder / "synth", message, chosen), command, key=("block", "device"))
+    if "fill" in parts:
+        save_part(folder, "fill", _fills(message, progress), command)
     found = load_parts(folder)
     (folder / "bench.json").write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
     (folder / "bench.md").write_text(markdown(found), encoding="utf-8")

@@ -11,6 +11,7 @@ from vtep.config import Mode
 from vtep_sim.bench import results
 from vtep_sim.bench.area import Area
 from vtep_sim.bench.bubbles import MIX, Rate, measure_bubbles, window_of
+from vtep_sim.bench.fill import Fill
 from vtep_sim.bench.latency import Latency, measure_latency
 from vtep_sim.bench.plot import plot
 from vtep_sim.bench.speed import Speed, measure_harness
@@ -113,7 +114,11 @@ AREAS = [
     Area("a block", "ecp5", 700, 800, 0, 310.0, (300.0, 310.0, 320.0), 3, "here to there", "at least 300 MHz", True),
     Area("a block", "xcup", 500, 800, 0, None, (), 7, "LUT6 x", "at most 6 LUT levels", False),
 ]
-PARTS = {"bubbles": RATES, "latency": LATENCIES, "speed": SPEEDS, "area": AREAS}
+FILLS = [
+    Fill(16384, 8, 1, 1000, 0.99951, 0.998, 1.0, 2.5, 17.26, 0.999),
+    Fill(1 << 20, 8, 1, 1, 0.9996, 0.9996, 0.9996, 2.5, 30.0, 0.9997),
+]
+PARTS = {"bubbles": RATES, "latency": LATENCIES, "speed": SPEEDS, "area": AREAS, "fill": FILLS}
 
 
 @pytest.fixture
@@ -136,6 +141,10 @@ def test_summary_says_what_is_missed(folder) -> None:
         "speed: harness, optimized 75 times another, bar 50: reached",
         "area: a block, ecp5: 700 LUT, 310 MHz; at least 300 MHz: reached",
         "area: a block, xcup: 500 LUT, 7 LUT levels; at most 6 LUT levels: missed",
+        "fill: 16384 locations, 1000 fills: 99.951 % on average, 17.3 microseconds an insertion; "
+        "at least 99.900 %: reached",
+        "fill: 1048576 locations, 1 fills: 99.960 % on average, 30.0 microseconds an insertion; "
+        "at least 99.970 %: missed",
     ]
 
 
@@ -147,6 +156,7 @@ def test_tables(folder) -> None:
     assert "| 64 | a bench | 400 | 15000 | 75 | 150 |" in text
     assert "310 MHz (300, 310, 320)" in text
     assert "at most 6 LUT levels: missed" in text
+    assert "| 16384 | 8 x 1 | 1000 | 99.951 % | 99.800 % | 100.000 % | 2.50 | 17.3 | 99.900 %: reached |" in text
     for part in PARTS:
         assert f"with `vtep-sim bench --only {part}`" in text
 
@@ -154,7 +164,7 @@ def test_tables(folder) -> None:
 def test_a_part_measured_alone(folder) -> None:
     (folder / "area.json").unlink()
     parts = results.load_parts(folder)
-    assert list(parts) == ["bubbles", "latency", "speed"]
+    assert list(parts) == ["bubbles", "latency", "speed", "fill"]
     assert "Area" not in results.markdown(parts)
     assert json.loads((folder / "bubbles.json").read_text())["entries"][1]["ratio"] == 0.8
 

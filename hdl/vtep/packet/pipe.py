@@ -171,8 +171,12 @@ class BeatPipe(Stages):
         """High while the beat with byte ``position`` of a frame is at ``stage``."""
         key = (stage, position // self.lanes)
         if key not in self._hits:
-            view = self.view(stage)
-            self._hits[key] = self.wire(view["valid"] & (view["index"] == key[1]), name=f"beat_{key[1]}_at_{stage}")
+            # In a deep pipe it is found out a stage before.
+            ahead = self.deep and stage > 0
+            view = self.view(stage - ahead)
+            hit = self._hits[key] = Signal(name=f"beat_{key[1]}_at_{stage}")
+            domain = self.m.d["sync" if ahead else "comb"]
+            domain += hit.eq(view["valid"] & (view["index"] == key[1]))
         return self._hits[key]
 
     def byte(self, stage: int, position: int) -> Value:

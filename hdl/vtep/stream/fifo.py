@@ -35,8 +35,8 @@ class TokenQueue(wiring.Component):
         Keep the oldest token in a register behind the RAM. It counts towards ``depth``.
     spaced : bool
         Give a token every second clock at most: ``o.valid`` is low in the clock behind one that was taken, in
-        which ``o.payload`` stays. Nothing but a flip-flop then waits for ``o.ready``. Not with ``register_output`` or
-        ``depth`` 2.
+        which ``o.payload`` stays. Nothing but a flip-flop then waits for ``o.ready``. With ``register_output`` the
+        latency is 2 clocks. Not with ``depth`` 2.
 
     Attributes
     ----------
@@ -51,7 +51,7 @@ class TokenQueue(wiring.Component):
         Tokens inside, and (not with ``depth`` 2) one that left in the clock before: ``o.ready`` comes late, and so
         it has few levels of logic behind it. ``i.ready`` and ``room`` rest on this count.
     latency : int
-        1 clock. One token per clock in and out (but see ``spaced``).
+        1 clock, or 2 (see ``spaced``). One token per clock in and out (but see ``spaced``).
 
     Reset empties it.
 
@@ -71,10 +71,10 @@ class TokenQueue(wiring.Component):
         self.depth = depth
         self.margin = check_range("margin", margin, 0, depth - 1)
         self.register_output = register_output and depth > 2
-        if spaced and (register_output or depth == 2):
-            raise ValueError("spaced must be False with register_output or depth 2")
+        if spaced and depth == 2:
+            raise ValueError("spaced must be False with depth 2")
         self.spaced = spaced
-        self.latency = 1
+        self.latency = 2 if spaced and register_output else 1
         super().__init__(
             {
                 "i": In(stream.Signature(shape)),
@@ -143,6 +143,20 @@ class TokenQueue(wiring.Component):
             )
         )
         m.d.comb += self.room.eq(room)
+
+        if self.spaced and self.register_output:
+            # The register is filled when it is empty; a token in it counts as one inside until it has gone.
+            valid = Signal()
+            payload = Signal(self.shape, reset_less=True)
+            m.d.sync += valid.eq(Mux(valid, ~self.o.ready, fetch))
+            m.d.comb += [
+                fetch.eq(~valid & (self.level != gone)),
+                self.o.valid.eq(valid),
+                self.o.payload.eq(payload),
+            ]
+            with m.If(~valid):
+                m.d.sync += payload.eq(read_port.data)
+            return
 
         if self.spaced:
             m.d.comb += [

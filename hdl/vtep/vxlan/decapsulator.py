@@ -303,8 +303,6 @@ class Decapsulator(wiring.Component):
         flags[Rule.IP_CHECKSUM] = flag(ipv4, "is_ipv4") & ~pipe.at(fields.ip_checksum_ok, then)
         total = ip(IPV4.offset("total_length"), 2)
         flags[Rule.IP_LENGTH] = flag(ipv4 & (total < Cat(Const(0, 2), ihl)), "bad_ip_length")
-        payload6 = ip(IPV6.offset("payload_length"), 2) if self._parameters.ipv6 else Const(0, 16)
-        beyond = Mux(ipv6, payload6 + IPV6.length, total) > present
 
         # Rule 6. Addresses are compared where they are captured, too.
         flags[Rule.HOST_ADDRESS] = ~self._address_known(m, pipe, fields, then)
@@ -317,14 +315,17 @@ class Decapsulator(wiring.Component):
         flags[Rule.HOST_PROTOCOL] = flag(protocol != PROTOCOL_UDP, "no_udp")
         flags[Rule.FRAGMENT] = flag(ipv4 & fragmented, "fragmented")
         start = fields.ip_start.stage
-        payload = Signal(16)
+        payload, packet = Signal(16), Signal(17)
         total_early = ip_field(fields, pipe, start, IPV4.offset("total_length"), 2)
         payload6_early = (
             ip_field(fields, pipe, start, IPV6.offset("payload_length"), 2) if self._parameters.ipv6 else Const(0, 16)
         )
-        m.d.sync += payload.eq(
-            Mux(pipe.at(fields.ipv6, start), payload6_early, total_early - Cat(Const(0, 2), fields.ihl.value))
-        )
+        ipv6_early = pipe.at(fields.ipv6, start)
+        m.d.sync += [
+            payload.eq(Mux(ipv6_early, payload6_early, total_early - Cat(Const(0, 2), fields.ihl.value))),
+            packet.eq(Mux(ipv6_early, payload6_early + IPV6.length, total_early)),
+        ]
+        beyond = at(Staged(packet, start + 1)) > present
         ip_payload = at(Staged(payload, start + 1))
         udp = at(fields.udp)
         port, udp_length, udp_sum = udp[32:48], udp[16:32], udp[:16]
@@ -614,7 +615,9 @@ class Decapsulator(wiring.Component):
         """A frame goes on when its verdict is there, or is forgotten."""
         m.submodules.tokens = tokens = TokenQueue(token.shape(), FRAMES, margin=self._fields.ready + 5)
         m.submodules.commands = commands = TokenQueue(store.commands.payload.shape(), JUDGED, margin=2)
-        m.submodules.jobs = jobs = TokenQueue(token.shape(), JUDGED, margin=2, spaced=self._long)
+        m.submodules.jobs = jobs = TokenQueue(
+            token.shape(), JUDGED, margin=2, spaced=self._long, register_output=self._long
+        )
         judged, chosen, forgotten = Signal(), Signal(), Signal()
         forget = verdicts.o.payload  # for what the headers tell as well
         m.d.comb += [

@@ -99,7 +99,8 @@ class Encapsulator(wiring.Component):
 
     Latency: store-and-forward, behind a frame's last beat in; cut-through, behind the last header byte that is looked
     at (88 bytes at most) or the frame's end. In cut-through a copy that is too big holds up the next copies of its
-    frame until the frame's end.
+    frame until the frame's end. Headers are made from the announced length: whether a copy is too big, and whether it
+    uses up an IPv4 identification, rests on that, also where the frame then has another length and leaves marked.
 
     Reset: frames inside are forgotten, tables are emptied, IPv4 identifications begin at 0.
     """

@@ -187,7 +187,8 @@ def bench(
     only: Annotated[
         list[str] | None,
         typer.Option(
-            help="Measure this part only (repeatable): bubbles, latency, speed, area, fill.", show_default=False
+            help="Measure this part only (repeatable): bubbles, latency, speed, area, fill, updates.",
+            show_default=False,
         ),
     ] = None,
     data_width: Annotated[

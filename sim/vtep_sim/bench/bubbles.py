@@ -11,10 +11,12 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from random import Random
 
+from vtep.config import VtepParameters
+
 from ..harness import Result, Simulator
 from .traffic import INNER_LENGTHS, BenchFrame, config_for, inner_frame, outer_frame
 
-__all__ = ["MIX", "Rate", "measure_bubbles", "window_of"]
+__all__ = ["MIX", "Rate", "beats_of", "check_nothing_lost", "frames_of", "measure_bubbles", "rates_of", "window_of"]
 
 WINDOW_CLOCKS = 20_000
 MIN_FRAMES, MIN_MIXED_FRAMES, MAX_FRAMES = 32, 400, 4000
@@ -51,7 +53,8 @@ class Rate:
         return (self.clocks - self.beats) / self.frames
 
 
-def _beats(length: int, lanes: int) -> int:
+def beats_of(length: int, lanes: int) -> int:
+    """Beats of a frame."""
     return -(-length // lanes)
 
 
@@ -69,11 +72,12 @@ def window_of(lengths: Sequence[int]) -> tuple[int, int]:
     raise ValueError(f"{count} frames are too few for a window")
 
 
-def _frames(inner_length: int, underlay: str, lanes: int, seed: int) -> tuple[list[BenchFrame], list[BenchFrame]]:
+def frames_of(inner_length: int, underlay: str, lanes: int, seed: int) -> tuple[list[BenchFrame], list[BenchFrame]]:
+    """Make frames for the tenant's and the underlay's input, as many as a window wants."""
     lengths = MIXED_LENGTHS if inner_length == MIX else (inner_length,)
     inner = {length: inner_frame(length) for length in lengths}
     outer = {length: outer_frame(length, underlay) for length in lengths}
-    mean = sum(_beats(len(frame.data), lanes) for frame in outer.values()) / len(outer)
+    mean = sum(beats_of(len(frame.data), lanes) for frame in outer.values()) / len(outer)
     least = MIN_MIXED_FRAMES if inner_length == MIX else MIN_FRAMES
     count = max(least, min(MAX_FRAMES, round(2 * WINDOW_CLOCKS / mean)))
     rng = Random(seed)
@@ -81,11 +85,35 @@ def _frames(inner_length: int, underlay: str, lanes: int, seed: int) -> tuple[li
     return [inner[length] for length in order], [outer[length] for length in order]
 
 
-def _check(result: Result, counters: dict[str, int], count: int) -> None:
-    """A bench that loses frames measures nothing."""
+def check_nothing_lost(result: Result, counters: dict[str, int], count: int) -> None:
+    """Raise an AssertionError if frames are missing: a bench that loses frames measures nothing."""
     sent = {"tenant": len(result.tenant), "underlay": len(result.underlay)}
     if sent != {"tenant": count, "underlay": count} or counters["tunnel.peer.decap_frames"] != count:
         raise AssertionError(f"{count} frames went in each way, {sent} came out")
+
+
+def rates_of(
+    result: Result,
+    tenant: Sequence[BenchFrame],
+    outer: Sequence[BenchFrame],
+    parameters: VtepParameters,
+    underlay: str,
+    inner_length: int,
+) -> Iterator[Rate]:
+    """Count beats and clocks of both directions in a run with these frames."""
+    lanes, mode = parameters.lanes, parameters.decap_mode.value
+    first, last = window_of([len(frame.data) for frame in tenant])
+    for direction in ("encap", "decap"):
+        if direction == "encap":
+            lengths = [len(frame.data) for frame in result.underlay]
+            clocks = result.underlay[last].first - result.underlay[first].first
+        else:
+            lengths = [len(frame.data) for frame in outer]
+            spans = result.inputs["underlay"]
+            clocks = spans[last].first - spans[first].first
+            clocks = max(clocks, result.tenant[last].first - result.tenant[first].first)
+        beats = sum(beats_of(size, lanes) for size in lengths[first:last])
+        yield Rate(parameters.data_width, mode, underlay, inner_length, direction, last - first, beats, clocks)
 
 
 def measure_bubbles(
@@ -101,23 +129,11 @@ def measure_bubbles(
     parameters = simulator.parameters
     lanes = parameters.lanes
     config = config_for(underlay, udp_checksum=parameters.udp_checksum)
-    mode = parameters.decap_mode.value
     for length in lengths:
         simulator.reset()
         simulator.configure(config)
-        tenant, outer = _frames(length, underlay, lanes, seed)
+        tenant, outer = frames_of(length, underlay, lanes, seed)
         result = simulator.run(tenant=tenant, underlay=outer)
-        _check(result, simulator.counters(), len(tenant))
-        first, last = window_of([len(frame.data) for frame in tenant])
-        for direction in ("encap", "decap"):
-            if direction == "encap":
-                lengths_there = [len(frame.data) for frame in result.underlay]
-                clocks = result.underlay[last].first - result.underlay[first].first
-            else:
-                lengths_there = [len(frame.data) for frame in outer]
-                spans = result.inputs["underlay"]
-                clocks = spans[last].first - spans[first].first
-                clocks = max(clocks, result.tenant[last].first - result.tenant[first].first)
-            beats = sum(_beats(size, lanes) for size in lengths_there[first:last])
-            yield Rate(parameters.data_width, mode, underlay, length, direction, last - first, beats, clocks)
+        check_nothing_lost(result, simulator.counters(), len(tenant))
+        yield from rates_of(result, tenant, outer, parameters, underlay, length)
         done()

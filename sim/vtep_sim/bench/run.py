@@ -1,14 +1,15 @@
 """Runs the measurements and writes what they gave."""
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from vtep.config import Mode
 
 from ..harness import Simulator
 from ..runner import UsageError, make_parameters
-from .area import BLOCKS, measure_area
+from .area import BLOCKS, LARGE, measure_area
 from .bubbles import MIX, Rate, measure_bubbles
 from .fill import CASES, Case, Fill, measure_fill
 from .latency import Latency, measure_latency
@@ -16,10 +17,12 @@ from .plot import plot
 from .results import load_parts, markdown, save_part, summary
 from .speed import HARNESSES, measure_cocotb, measure_harness, training_for
 from .traffic import INNER_LENGTHS, UNDERLAYS
+from .updates import UpdateRate, measure_updates
 
 __all__ = ["run_bench"]
 
 LATENCY_LENGTHS = (60, 128, 512, 1514)
+UPDATED_WIDTHS = (64, 512)
 SEED = 1
 
 Message = Callable[[str], None]
@@ -76,6 +79,13 @@ def _fills(message: Message, progress: Progress) -> list[Fill]:
     return found
 
 
+def _updates(message: Message) -> Iterator[UpdateRate]:
+    for width in UPDATED_WIDTHS:
+        message(f"a full FDB that changes all the time, {width} bits ...")
+        with Simulator(replace(LARGE, data_width=width), message=message) as simulator:
+            yield from measure_updates(simulator, seed=SEED)
+
+
 def run_bench(
     folder: Path,
     parts: Sequence[str],
@@ -125,6 +135,8 @@ def run_bench(
         save_part(folder, "area", measure_area(folder / "synth", message, chosen), command, key=("block", "device"))
     if "fill" in parts:
         save_part(folder, "fill", _fills(message, progress), command)
+    if "updates" in parts:
+        save_part(folder, "updates", _updates(message), command)
     found = load_parts(folder)
     (folder / "bench.json").write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
     (folder / "bench.md").write_text(markdown(found), encoding="utf-8")

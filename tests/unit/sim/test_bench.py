@@ -16,6 +16,7 @@ from vtep_sim.bench.latency import Latency, measure_latency
 from vtep_sim.bench.plot import plot
 from vtep_sim.bench.speed import Speed, measure_harness
 from vtep_sim.bench.traffic import INNER_LENGTHS, config_for, inner_frame, outer_frame
+from vtep_sim.bench.updates import UpdateRate, measure_updates
 from vtep_sim.golden import Frame, GoldenModel
 from vtep_sim.harness import Simulator
 from vtep_sim.runner import make_parameters
@@ -75,6 +76,18 @@ def test_short_frames_at_full_width_leave_no_bubble(mode: Mode) -> None:
 
 
 @pytest.mark.slow
+def test_updates_of_a_full_table_leave_no_bubble() -> None:
+    with Simulator(PARAMETERS) as simulator:
+        rates = list(measure_updates(simulator, seed=1))
+    assert [rate.direction for rate in rates] == ["encap", "decap"]
+    for rate in rates:
+        assert rate.ratio == 1
+        assert rate.fill > 0.9
+        assert rate.moves > 20
+        assert rate.writes > 2 * rate.moves
+
+
+@pytest.mark.slow
 def test_latency_grows_with_the_frame_in_store_and_forward() -> None:
     with Simulator(PARAMETERS) as simulator:
         found = measure_latency(simulator, "ipv4", (64, 512))
@@ -118,7 +131,18 @@ FILLS = [
     Fill(16384, 8, 1, 1000, 0.99951, 0.998, 1.0, 2.5, 17.26, 0.999),
     Fill(1 << 20, 8, 1, 1, 0.9996, 0.9996, 0.9996, 2.5, 30.0, 0.9997),
 ]
-PARTS = {"bubbles": RATES, "latency": LATENCIES, "speed": SPEEDS, "area": AREAS, "fill": FILLS}
+UPDATES = [
+    UpdateRate(512, 4096, 0.9995, direction, 700, 80, 35_000, beats, 20_000)
+    for direction, beats in (("encap", 20_000), ("decap", 19_000))
+]
+PARTS = {
+    "bubbles": RATES,
+    "latency": LATENCIES,
+    "speed": SPEEDS,
+    "area": AREAS,
+    "fill": FILLS,
+    "updates": UPDATES,
+}
 
 
 @pytest.fixture
@@ -145,6 +169,8 @@ def test_summary_says_what_is_missed(folder) -> None:
         "at least 99.900 %: reached",
         "fill: 1048576 locations, 1 fills: 99.960 % on average, 30.0 microseconds an insertion; "
         "at least 99.970 %: missed",
+        "updates: 512 bits, encap: 1.000 beats a clock with 700 entries written; 1.000: reached",
+        "updates: 512 bits, decap: 0.950 beats a clock with 700 entries written; 1.000: missed",
     ]
 
 
@@ -157,6 +183,7 @@ def test_tables(folder) -> None:
     assert "310 MHz (300, 310, 320)" in text
     assert "at most 6 LUT levels: missed" in text
     assert "| 16384 | 8 x 1 | 1000 | 99.951 % | 99.800 % | 100.000 % | 2.50 | 17.3 | 99.900 %: reached |" in text
+    assert "| 512 | decap | 4096, 99.950 % | 700 | 80 | 50 | 0.950 |" in text
     for part in PARTS:
         assert f"with `vtep-sim bench --only {part}`" in text
 
@@ -164,7 +191,7 @@ def test_tables(folder) -> None:
 def test_a_part_measured_alone(folder) -> None:
     (folder / "area.json").unlink()
     parts = results.load_parts(folder)
-    assert list(parts) == ["bubbles", "latency", "speed", "fill"]
+    assert list(parts) == ["bubbles", "latency", "speed", "fill", "updates"]
     assert "Area" not in results.markdown(parts)
     assert json.loads((folder / "bubbles.json").read_text())["entries"][1]["ratio"] == 0.8
 

@@ -19,7 +19,7 @@ from ..harness.library import WRITE
 from .bubbles import beats_of, check_nothing_lost, frames_of, rates_of
 from .traffic import config_for
 
-__all__ = ["UpdateRate", "measure_updates"]
+__all__ = ["Recorder", "UpdateRate", "measure_updates"]
 
 INNER_LENGTH = 60
 """The shortest: the most lookups."""
@@ -53,17 +53,19 @@ class UpdateRate:
         return self.beats / self.clocks
 
 
-class _Recorder:
-    """A transport that notes writes, to be made later."""
+class Recorder:
+    """A transport to a simulator that, while ``accesses`` is a list, notes writes there, to be made later."""
 
     def __init__(self, simulator: Simulator) -> None:
         self._through = simulator.transport
         self.accesses: list[tuple[int, int, int]] | None = None
 
     def read(self, address: int) -> int:
+        """Read a word; 0 while writes are noted."""
         return self._through.read(address) if self.accesses is None else 0
 
     def write(self, address: int, value: int) -> None:
+        """Write a word, or note it."""
         if self.accesses is None:
             self._through.write(address, value)
         else:
@@ -109,7 +111,7 @@ def measure_updates(simulator: Simulator, *, seed: int) -> Iterator[UpdateRate]:
     simulator.reset()
     config = config_for("ipv4", udp_checksum=parameters.udp_checksum)
     config = replace(config, vnis=tuple(replace(vni, flood=()) for vni in config.vnis))
-    recorder = _Recorder(simulator)
+    recorder = Recorder(simulator)
     device = Device(recorder, expected=parameters)
     controller = Controller(device)
     controller.apply(config)

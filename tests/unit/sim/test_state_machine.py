@@ -193,7 +193,10 @@ class Machine(RuleBasedStateMachine):
             met.setdefault(int.from_bytes(copy[3][-2:]), []).append(copy)
         for number, (vid, untagged, _) in enumerate(frames):
             allowed = [model.encap(vid, untagged)[1] for model in (old, self.model)]
-            if allowed[0] != allowed[1]:
+            vids = [{vid for vid, _ in model.vnis.values()} for model in (old, self.model)]
+            # While the set of VIDs changes, the untagged VNI takes no tagged frames.
+            held_back = vids[0] != vids[1] and vid != 0 and vid not in vids[0] & vids[1]
+            if allowed[0] != allowed[1] or held_back:
                 allowed.append([])
             assert met.get(number, []) in allowed, number
         self._recount()

@@ -171,7 +171,7 @@ class BeatPipe(Stages):
         """High while the beat with byte ``position`` of a frame is at ``stage``."""
         key = (stage, position // self.lanes)
         if key not in self._hits:
-            # In a deep pipe it is found out a stage before.
+            # In a deep pipe it is found out a stage before; it is reset, for strobes rest on it.
             ahead = self.deep and stage > 0
             view = self.view(stage - ahead)
             hit = self._hits[key] = Signal(name=f"beat_{key[1]}_at_{stage}")

@@ -170,7 +170,7 @@ class Reframer(wiring.Component):
 
         active = Signal()
         m.submodules.prefix = prefix = PrefixBeats(self._data_width, self._prefix_bytes, late=self._long)
-        kept = {name: field.shape for name, field in self._job if name not in prefix.signature.members}
+        kept = {name: field.shape for name, field in self._job if name not in ("prefix", "mask")}
         job = Signal(data.StructLayout(kept), reset_less=True)
         previous = Signal(self._data_width, reset_less=True)
         preload = Signal()

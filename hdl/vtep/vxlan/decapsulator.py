@@ -188,10 +188,10 @@ class Decapsulator(wiring.Component):
         with m.Else():
             m.d.comb += at_end.eq(by_headers)
 
-        at_end_rule = Staged(at_end, at_end_stage)
-        final = self._final_rule(m, pipe.register(at_end_rule) if stored else at_end_rule)
-        if stored:
-            final = pipe.register(final)
+        def unhurried(staged: Staged) -> Staged:
+            return pipe.register(staged) if stored else staged
+
+        final = unhurried(self._final_rule(m, unhurried(Staged(at_end, at_end_stage))))
         final_rule, final_stage = final.value, final.stage
         ended = pipe.at(fields.tail, final_stage)
         counts, index = reason_index(m, final_rule)

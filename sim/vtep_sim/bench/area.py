@@ -62,18 +62,15 @@ def _fcs(name: str, data_width: int) -> Callable[[], Any]:
     return make
 
 
-SMALL = VtepParameters()
-"""The default tables."""
-
 LARGE = VtepParameters(fdb_entries=4096, vnis=1024, tunnels=256)
 """Tables that serve a rack."""
 
 
-def _core(data_width: int, tables: VtepParameters = SMALL) -> Callable[[], Any]:
+def _core(parameters: VtepParameters) -> Callable[[], Any]:
     def make() -> Any:
         from vtep.vxlan.axi import VtepAxi
 
-        return VtepAxi(replace(tables, data_width=data_width))
+        return VtepAxi(parameters)
 
     return make
 
@@ -83,10 +80,10 @@ BLOCKS = (
     Block("FCS check, 64 bits", _fcs("FcsCheck", 64), "ecp5", max_lut4=900, min_mhz=300),
     Block("FCS insert, 512 bits", _fcs("FcsInsert", 512), "ecp5", min_mhz=250),
     Block("FCS insert, 512 bits", _fcs("FcsInsert", 512), "xcup", max_levels=4),
-    Block("whole core, 64 bits", _core(64), "ecp5", min_mhz=156.25),
-    Block("whole core, 512 bits", _core(512), "xcup", max_levels=6),
-    Block("core with large tables, 64 bits", _core(64, LARGE), "ecp5", min_mhz=156.25),
-    Block("core with large tables, 512 bits", _core(512, LARGE), "xcup", max_levels=6),
+    Block("whole core, 64 bits", _core(VtepParameters(data_width=64)), "ecp5", min_mhz=156.25),
+    Block("whole core, 512 bits", _core(VtepParameters(data_width=512)), "xcup", max_levels=6),
+    Block("core with large tables, 64 bits", _core(replace(LARGE, data_width=64)), "ecp5", min_mhz=156.25),
+    Block("core with large tables, 512 bits", _core(replace(LARGE, data_width=512)), "xcup", max_levels=6),
 )
 
 

@@ -66,7 +66,7 @@ DRAW = {"bubbles": _rate, "latency": _latency, "speed": _speed, "area": _area}
 
 
 def plot(parts: dict[str, dict[str, Any]], target: Path) -> None:
-    """Draw the parts that are there, but for fill, one above the other, into the SVG file ``target``."""
+    """Draw the parts that are there and in `DRAW`, one above the other, into the SVG file ``target``."""
     # matplotlib is of the bench's set-up only, and slow to load.
     import matplotlib as mpl
 

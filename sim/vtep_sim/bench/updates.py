@@ -5,7 +5,7 @@ A frame that did not find its entry would be lost, and lost frames end the bench
 
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from random import Random
 
 from vtep.control.tables import Table, TableEntry
@@ -14,12 +14,11 @@ from vtep_host.device import Device
 from vtep_host.image import Image
 from vtep_host.placement import TableFullError
 
-from ..harness import Simulator
-from ..harness.library import WRITE
-from .bubbles import beats_of, check_nothing_lost, frames_of, rates_of
+from ..harness import Recorder, Simulator
+from .bubbles import Rate, beats_of, check_nothing_lost, frames_of, rates_of
 from .traffic import config_for
 
-__all__ = ["Recorder", "UpdateRate", "measure_updates"]
+__all__ = ["UpdateRate", "measure_updates"]
 
 INNER_LENGTH = 60
 """The shortest: the most lookups."""
@@ -29,47 +28,18 @@ LEAST_CLOCKS = 8
 
 
 @dataclass(frozen=True)
-class UpdateRate:
+class UpdateRate(Rate):
     """One direction, while entries are written.
 
-    ``fill`` is the share of the FDB's locations that are taken, 0 .. 1. ``writes`` entries were written in
-    ``run_clocks``, ``moves`` of them with the entry that every frame needs at another place. ``beats`` and ``clocks``:
-    see `vtep_sim.bench.bubbles`.
+    ``fill`` is the share of the FDB's ``fdb_entries`` locations that are taken, 0 .. 1. ``writes`` entries were written
+    in ``run_clocks``, and the entry that every frame needs got ``moves`` times another place.
     """
 
-    data_width: int
     fdb_entries: int
     fill: float
-    direction: str
     writes: int
     moves: int
     run_clocks: int
-    beats: int
-    clocks: int
-
-    @property
-    def ratio(self) -> float:
-        """Beats per clock, at most 1."""
-        return self.beats / self.clocks
-
-
-class Recorder:
-    """A transport to a simulator that, while ``accesses`` is a list, notes writes there, to be made later."""
-
-    def __init__(self, simulator: Simulator) -> None:
-        self._through = simulator.transport
-        self.accesses: list[tuple[int, int, int]] | None = None
-
-    def read(self, address: int) -> int:
-        """Read a word; 0 while writes are noted."""
-        return self._through.read(address) if self.accesses is None else 0
-
-    def write(self, address: int, value: int) -> None:
-        """Write a word, or note it."""
-        if self.accesses is None:
-            self._through.write(address, value)
-        else:
-            self.accesses.append((WRITE, address, value))
 
 
 def _fill(image: Image, vni: int, rng: Random) -> Iterator[TableEntry]:
@@ -79,22 +49,21 @@ def _fill(image: Image, vni: int, rng: Random) -> Iterator[TableEntry]:
             yield from image.insert(Table.FDB, {"vni": vni, "mac": rng.getrandbits(48)})
 
 
-def _move(image: Image, key: int, vni: int, rng: Random) -> tuple[list[TableEntry], bool]:
-    """Give the entry of ``key`` another place, whose occupant goes, and fill the one it had; whether it was moved."""
+def _move(image: Image, key: int, fields: dict[str, int], rng: Random) -> tuple[list[TableEntry], bool]:
+    """Give an entry another place, whose occupant goes, and fill the one it had; whether it was moved."""
     placed = image.placed[Table.FDB]
     at = {location: other for location, other, _ in placed.entries()}
     here = next(location for location, other in at.items() if other == key)
     place = rng.choice([location for location in placed.plan.locations(key) if location != here])
     writes = image.delete(Table.FDB, at[place]) if place in at else []
-    fields = image.hashed(Table.FDB)[key]
     cleared = image.delete(Table.FDB, key)  # written last: until then it stands at both places
-    written = image.insert(Table.FDB, {name: fields[name] for name in ("vni", "mac", "tunnel")})
+    written = image.insert(Table.FDB, fields)
     writes += written
     moved = written[-1].location != here
     if moved:
         writes += cleared
     with suppress(TableFullError):
-        writes += image.insert(Table.FDB, {"vni": vni, "mac": rng.getrandbits(48)})
+        writes += image.insert(Table.FDB, {"vni": fields["vni"], "mac": rng.getrandbits(48)})
     return writes, moved
 
 
@@ -115,22 +84,21 @@ def measure_updates(simulator: Simulator, *, seed: int) -> Iterator[UpdateRate]:
     device = Device(recorder, expected=parameters)
     controller = Controller(device)
     controller.apply(config)
-    image, vni = controller.state.image, config.vnis[0].id
-    (key,) = image.hashed(Table.FDB)
-    for entry in _fill(image, vni, rng):
+    image = controller.state.image
+    ((key, fields),) = image.hashed(Table.FDB).items()
+    for entry in _fill(image, fields["vni"], rng):
         device.write_entry(*entry)
     fill = image.placed[Table.FDB].fill
 
     tenant, outer = frames_of(INNER_LENGTH, "ipv4", parameters.lanes, seed)
     needed = 2 * len(outer) * beats_of(len(outer[0].data), parameters.lanes)
-    recorder.accesses = []
     writes = moves = 0
-    while len(recorder.accesses) * LEAST_CLOCKS < needed:
-        entries, moved = _move(image, key, vni, rng)
-        for entry in entries:
-            device.write_entry(*entry)
-        writes, moves = writes + len(entries), moves + moved
-    accesses, recorder.accesses = recorder.accesses, None
+    with recorder.noting() as accesses:
+        while len(accesses) * LEAST_CLOCKS < needed:
+            entries, moved = _move(image, key, fields, rng)
+            for entry in entries:
+                device.write_entry(*entry)
+            writes, moves = writes + len(entries), moves + moved
     simulator.config = config
     simulator.queue_accesses(accesses)
     result = simulator.run(tenant=tenant, underlay=outer)
@@ -144,13 +112,10 @@ def measure_updates(simulator: Simulator, *, seed: int) -> Iterator[UpdateRate]:
         raise AssertionError("the writes ended before the frames")
     for rate in rates_of(result, tenant, outer, parameters, "ipv4", INNER_LENGTH):
         yield UpdateRate(
-            parameters.data_width,
-            image.placed[Table.FDB].plan.capacity,
-            fill,
-            rate.direction,
-            writes,
-            moves,
-            result.clocks,
-            rate.beats,
-            rate.clocks,
+            **asdict(rate),
+            fdb_entries=image.placed[Table.FDB].plan.capacity,
+            fill=fill,
+            writes=writes,
+            moves=moves,
+            run_clocks=result.clocks,
         )

@@ -1,5 +1,6 @@
 """The Verilated core behind a small Python interface: frames in, frames and clocks out."""
 
+from .recorder import Recorder
 from .simulator import PORTS, FrameLike, OutputFrame, Result, SimulationError, Simulator, Span, Training
 from .tools import BuildError, find_verilator
 
@@ -8,6 +9,7 @@ __all__ = [
     "BuildError",
     "FrameLike",
     "OutputFrame",
+    "Recorder",
     "Result",
     "SimulationError",
     "Simulator",

@@ -14,6 +14,8 @@ from vtep.control.serial_bridge import SerialBridge
 from vtep_host.device import Device
 from vtep_host.uart_bone import UartBone
 
+from .test_uart import frame, send_bits
+
 PARAMETERS = VtepParameters(vnis=5, tunnels=9)
 CLOCK, BAUD = 20_000, 5_000
 BIT = CLOCK // BAUD
@@ -59,9 +61,7 @@ class Wires:
             match order:
                 case "send", octets:
                     for octet in octets:
-                        for bit in (0, *(octet >> i & 1 for i in range(8)), 1):
-                            ctx.set(self.bridge.rx, bit)
-                            await ctx.tick().repeat(BIT)
+                        await send_bits(ctx, self.bridge.rx, frame(octet), lambda _: BIT)
                     self.results.put(None)
                 case "receive", count:
                     for _ in range(SILENCE):
@@ -71,9 +71,7 @@ class Wires:
                     self.results.put(bytes(self.came[:count]))
                     del self.came[:count]
                 case ("drain",):
-                    for bit in self.noise:  # a line that was plugged in just now
-                        ctx.set(self.bridge.rx, bit)
-                        await ctx.tick()
+                    await send_bits(ctx, self.bridge.rx, self.noise, lambda _: 1)  # a line that was plugged in just now
                     ctx.set(self.bridge.rx, 1)
                     await ctx.tick().repeat(2 * SILENCE)
                     self.came.clear()

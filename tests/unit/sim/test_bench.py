@@ -132,7 +132,7 @@ FILLS = [
     Fill(1 << 20, 8, 1, 1, 0.9996, 0.9996, 0.9996, 2.5, 30.0, 0.9997),
 ]
 UPDATES = [
-    UpdateRate(512, 4096, 0.9995, direction, 700, 80, 35_000, beats, 20_000)
+    UpdateRate(512, "store-and-forward", "ipv4", 60, direction, 900, beats, 20_000, 4096, 0.9995, 700, 80, 35_000)
     for direction, beats in (("encap", 20_000), ("decap", 19_000))
 ]
 PARTS = {

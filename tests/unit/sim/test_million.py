@@ -1,7 +1,6 @@
 """An FDB of 2^20 locations in the Verilated core, filled through the registers until an entry is refused."""
 
 import random
-from dataclasses import replace
 from ipaddress import ip_address
 
 import pytest
@@ -14,11 +13,10 @@ from vtep_host.controller import Controller
 from vtep_host.device import Device
 from vtep_host.image import Image
 from vtep_host.placement import TableFullError
-from vtep_sim.bench.updates import Recorder
 from vtep_sim.golden import Frame
-from vtep_sim.harness import Simulator
+from vtep_sim.harness import Recorder, Simulator
 
-PARAMETERS = replace(VtepParameters(), fdb_entries=1 << 20)
+PARAMETERS = VtepParameters(fdb_entries=1 << 20)
 LEAST_FILL = 0.9997
 PORTION = 20_000
 """Entries that are handed to the simulation at once."""
@@ -68,10 +66,9 @@ def test_a_million_entries_are_found(rng: random.Random) -> None:
         assert len(entries) == len(known)
         began = simulator.clock
         for start in range(0, len(entries), PORTION):
-            recorder.accesses = []
-            for entry in entries[start : start + PORTION]:
-                device.write_entry(*entry)
-            accesses, recorder.accesses = recorder.accesses, None
+            with recorder.noting() as accesses:
+                for entry in entries[start : start + PORTION]:
+                    device.write_entry(*entry)
             assert not any(response for _, response in simulator.access(accesses))
         print(f"written in {simulator.clock - began} clocks")
 

@@ -3,10 +3,7 @@
 The model here knows what a switch does with a few kinds of frames, and nothing of tables, locations or registers.
 """
 
-import os
 import random
-from collections.abc import Iterator
-from contextlib import contextmanager
 from ipaddress import IPv4Address
 from typing import Any
 
@@ -292,16 +289,9 @@ class Machine(RuleBasedStateMachine):
             assert self.controller.verify() == []
 
 
-@contextmanager
-def _core() -> Iterator[None]:
-    with Simulator(PARAMETERS) as Machine.simulator:
-        yield
-
-
 @pytest.mark.slow
-def test_any_order_of_apply_update_traffic_and_reset() -> None:
-    full = "VTEP_FULL" in os.environ
-    with _core():
+def test_any_order_of_apply_update_traffic_and_reset(full: bool) -> None:
+    with Simulator(PARAMETERS) as Machine.simulator:
         run_state_machine_as_test(
             Machine,
             settings=settings(

@@ -173,8 +173,11 @@ class RegisterBlock(wiring.Component):
                 requests.payload.address.eq(address),
                 requests.payload.snapshot.eq(command.value["snapshot"]),
             ]
-        with m.Elif(responses.valid & busy):
-            m.d.sync += [busy.eq(0), value.eq(responses.payload)]
+        with m.Elif(responses.valid):
+            m.d.sync += busy.eq(0)
+        # `strobe` comes late, and there is none while a read is under way.
+        with m.If(responses.valid & busy):
+            m.d.sync += value.eq(responses.payload)
         m.d.comb += [
             responses.ready.eq(1),
             file.counter_status.status["busy"].eq(busy),

@@ -1,4 +1,4 @@
-"""A small queue for tokens of any shape, in distributed RAM or flip-flops."""
+"""A small queue for tokens of any shape, in distributed RAM, block RAM or flip-flops."""
 
 from typing import Any
 
@@ -37,6 +37,9 @@ class TokenQueue(wiring.Component):
         Give a token every second clock at most: ``o.valid`` is low in the clock behind one that was taken, in
         which ``o.payload`` stays. Nothing but a flip-flop then waits for ``o.ready``. With ``register_output`` the
         latency is 2 clocks. Not with ``depth`` 2.
+    block : bool
+        Keep the tokens in block RAM: fewer LUTs where tokens are many and wide, and a clock more of latency. Only with
+        ``register_output`` and ``spaced``.
 
     Attributes
     ----------
@@ -51,18 +54,25 @@ class TokenQueue(wiring.Component):
         Tokens inside, and (not with ``depth`` 2) one that left in the clock before: ``o.ready`` comes late, and so
         it has few levels of logic behind it. ``i.ready`` and ``room`` rest on this count.
     latency : int
-        1 clock, or 2 (see ``spaced``). One token per clock in and out (but see ``spaced``).
+        1 clock, or 2 (see ``spaced``), or 3 (``block``). One token per clock in and out (but see ``spaced``).
 
     Reset empties it.
 
     Raises
     ------
     ValueError
-        ``depth`` or ``margin`` is out of its range.
+        ``depth`` or ``margin`` is out of its range, or one option needs another.
     """
 
     def __init__(
-        self, shape: Any, depth: int, margin: int = 0, *, register_output: bool = False, spaced: bool = False
+        self,
+        shape: Any,
+        depth: int,
+        margin: int = 0,
+        *,
+        register_output: bool = False,
+        spaced: bool = False,
+        block: bool = False,
     ) -> None:
         check_range("depth", depth, 2, MAX_DEPTH)
         if depth & (depth - 1):
@@ -74,7 +84,10 @@ class TokenQueue(wiring.Component):
         if spaced and depth == 2:
             raise ValueError("spaced must be False with depth 2")
         self.spaced = spaced
-        self.latency = 2 if spaced and register_output else 1
+        if block and not (spaced and register_output):
+            raise ValueError("block needs spaced and register_output")
+        self.block = block
+        self.latency = (2 if spaced and register_output else 1) + block
         super().__init__(
             {
                 "i": In(stream.Signature(shape)),
@@ -102,11 +115,10 @@ class TokenQueue(wiring.Component):
         ]
 
     def _elaborate_memory(self, m: Module) -> None:
-        m.submodules.memory = memory = Memory(
-            shape=self.shape, depth=self.depth, init=[], attrs={"ram_style": "distributed"}
-        )
+        style = "block" if self.block else "distributed"
+        m.submodules.memory = memory = Memory(shape=self.shape, depth=self.depth, init=[], attrs={"ram_style": style})
         write_port = memory.write_port()
-        read_port = memory.read_port(domain="comb")
+        read_port = memory.read_port(domain="sync" if self.block else "comb")
 
         write = Signal()
         read = Signal()
@@ -148,9 +160,12 @@ class TokenQueue(wiring.Component):
             # The register is filled when it is empty; a token in it counts as one inside until it has gone.
             valid = Signal()
             payload = Signal(self.shape, reset_less=True)
+            fresh = Signal()  # in block RAM, the token that was just written cannot be read yet
+            if self.block:
+                m.d.sync += fresh.eq(write)
             m.d.sync += valid.eq(Mux(valid, ~self.o.ready, fetch))
             m.d.comb += [
-                fetch.eq(~valid & (self.level != gone)),
+                fetch.eq(~valid & (self.level != gone + fresh)),
                 self.o.valid.eq(valid),
                 self.o.payload.eq(payload),
             ]

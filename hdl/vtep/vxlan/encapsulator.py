@@ -129,6 +129,10 @@ class Encapsulator(wiring.Component):
         m = Module()
         parameters = self._parameters
         self._cut_through = parameters.encap_mode is Mode.CUT_THROUGH
+        # Where the shortest frame that leaves has two beats, frames and jobs are wanted every second clock at most, and
+        # none ends with its first beat. Cut-through has only the announced length, which may be 0.
+        shortest = min(self._shifts()) + (0 if self._cut_through else ETHERNET.length)
+        self._long = shortest > parameters.lanes
         self._answers: list[Answer] = []
         self._ready: list[Value] = []
         # A beat passes a register first: it goes far.
@@ -168,7 +172,9 @@ class Encapsulator(wiring.Component):
         reason, dropped = self._reason(m, final, head, end, runt, vni, tunnel, mismatch)
 
         heads = self._head_layout()
-        m.submodules.heads = head_queue = TokenQueue(heads, FRAMES, margin=final + 4)
+        m.submodules.heads = head_queue = TokenQueue(
+            heads, FRAMES, margin=final + 4, register_output=self._long, spaced=self._long, block=self._long
+        )
         m.submodules.tails = tail_queue = TokenQueue(self._tail_layout(), FRAMES, margin=final + 4)
         token = data.View(heads, head_queue.i.payload)
         found = data.View(self._vni_layout(), pipe.at(vni, final))
@@ -510,19 +516,16 @@ class Encapsulator(wiring.Component):
         ]
         margin = outer.latency + 3
         waiting = JOBS if parameters.lanes < SHORT_COPY_LANES else 2 * JOBS
-        # Where the shortest frame that leaves has two beats, a job is wanted every second clock at most, and none ends
-        # with its first beat. Cut-through has only the announced length, which may be 0.
-        long = min(self._shifts()) + (0 if self._cut_through else ETHERNET.length) > parameters.lanes
         m.submodules.reframer = reframer = Reframer(
             parameters.data_width,
             shifts=self._shifts(),
             prefix_bytes=overhead(ipv6=parameters.ipv6, tagged=True) + MAC_BYTES,
             user=self._user,
             tail=self._cut_through,
-            long=long,
+            long=self._long,
             far=True,
         )
-        m.submodules.jobs = jobs = TokenQueue(reframer.jobs.payload.shape(), waiting, margin=margin, spaced=long)
+        m.submodules.jobs = jobs = TokenQueue(reframer.jobs.payload.shape(), waiting, margin=margin, spaced=self._long)
         m.submodules.store = store = FrameStore(
             parameters.data_width,
             depth=parameters.queue_beats("encap_queue_bytes"),
@@ -591,49 +594,54 @@ class Encapsulator(wiring.Component):
             accessed.eq(access.data),
         ]
         self._answers.append((reads, accessed.as_value()))
-        # The oldest frame stands in registers, its next tunnel of the flood list beside it.
-        # What takes it from the queues is decided near them.
-        both = data.StructLayout({"head": heads.o.payload.shape(), "tail": tails.o.payload.shape()})
-        m.submodules.oldest = oldest = SkidBuffer(both)
-        m.d.comb += [
-            oldest.i.valid.eq(heads.o.valid & (1 if self._cut_through else tails.o.valid)),
-            oldest.i.payload.head.eq(heads.o.payload),
-            oldest.i.payload.tail.eq(tails.o.payload),
-            heads.o.ready.eq(oldest.i.valid & oldest.i.ready),
-        ]
-        following = oldest.o.payload
+        # The oldest frame stands in registers, its next tunnel of the flood list beside it. Where there is time, the
+        # next one waits until its place is free; else a register slice decides near the queues what it takes of them.
+        following = Signal(data.StructLayout({"head": heads.o.payload.shape(), "tail": tails.o.payload.shape()}))
+        waits, taken = Signal(), Signal()
+        both_wait = heads.o.valid & (1 if self._cut_through else tails.o.valid)
+        both = Cat(heads.o.payload.as_value(), tails.o.payload.as_value())
+        if self._long:
+            m.d.comb += [following.eq(both), waits.eq(both_wait), heads.o.ready.eq(waits & taken)]
+        else:
+            m.submodules.oldest = oldest = SkidBuffer(following.shape())
+            m.d.comb += [
+                oldest.i.valid.eq(both_wait),
+                oldest.i.payload.eq(both),
+                heads.o.ready.eq(both_wait & oldest.i.ready),
+                following.eq(oldest.o.payload),
+                waits.eq(oldest.o.valid),
+                oldest.o.ready.eq(taken),
+            ]
+        if not self._cut_through:
+            m.d.comb += tails.o.ready.eq(heads.o.ready)
         token = Signal(heads.o.payload.shape(), reset_less=True)
         tail = Signal(tails.o.payload.shape(), reset_less=True)
         target = Signal(flood_layout(parameters), reset_less=True)
         position = Signal(read.addr.shape(), reset_less=True)
         occupied = Signal()
-        self._replicating = occupied | oldest.o.valid
+        self._replicating = occupied | waits
         ready = Signal()
         forget = Signal()
         only = Signal()  # one copy at most, whatever the flood list says
         last = Signal()
-        load = Signal()
         forgets = following.head.forget | (0 if self._cut_through else following.tail.bad)
         m.d.comb += [
             ready.eq(occupied & launch),
             last.eq(only | target.last),
-            load.eq(oldest.o.valid & oldest.o.ready),
-            oldest.o.ready.eq(~occupied | (ready & last)),
-            read.addr.eq(Mux(occupied & ~last, position, following.head.flood)),
+            taken.eq(~occupied | (0 if self._long else ready & last)),
+            read.addr.eq(Mux(occupied & (1 if self._long else ~last), position, following.head.flood)),
         ]
-        if not self._cut_through:
-            m.d.comb += tails.o.ready.eq(heads.o.ready)
-        with m.If(load):
+        with m.If(taken):
             m.d.sync += [
                 token.eq(following.head),
                 tail.eq(following.tail),
                 forget.eq(forgets),
                 only.eq(forgets | following.head.unicast),
-                occupied.eq(1),
+                occupied.eq(waits),
             ]
         with m.Elif(ready & last):
             m.d.sync += occupied.eq(0)
-        with m.If(load | ready):
+        with m.If(taken | ready):
             m.d.sync += [target.eq(read.data), position.eq(read.addr + 1)]
         copy = Signal(copy_layout(parameters))
         length = token.length if self._cut_through else tail.length

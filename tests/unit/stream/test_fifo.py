@@ -8,18 +8,20 @@ from vtep.stream.fifo import TokenQueue
 from vtep.stream.packet import packet_layout
 
 SHAPES = [(2, False), (4, False), (4, True), (16, False), (16, True)]
-ALL_SHAPES = [(*shape, False) for shape in SHAPES] + [
-    (4, False, True),
-    (16, False, True),
-    (4, True, True),
-    (8, True, True),
+SPACED = [
+    {"spaced": True},
+    {"spaced": True, "register_output": True},
+    {"spaced": True, "register_output": True, "block": True},
+]
+ALL_SHAPES = [(depth, {"register_output": registered}) for depth, registered in SHAPES] + [
+    (depth, options) for depth in (4, 16) for options in SPACED
 ]
 
 
-@pytest.mark.parametrize(("depth", "register_output", "spaced"), ALL_SHAPES)
+@pytest.mark.parametrize(("depth", "options"), ALL_SHAPES)
 @pytest.mark.parametrize(("idle", "stall"), [(0.0, 0.0), (0.6, 0.1), (0.1, 0.6)])
-def test_passes_everything_in_order(rng, depth, register_output, spaced, idle, stall):
-    dut = TokenQueue(packet_layout(16), depth, register_output=register_output, spaced=spaced)
+def test_passes_everything_in_order(rng, depth, options, idle, stall):
+    dut = TokenQueue(packet_layout(16), depth, **options)
     sent = random_packets(rng, 40, lanes=2, longest=20)
 
     async def source(ctx):
@@ -52,9 +54,9 @@ def test_full_rate_and_latency(depth, register_output):
     simulate(dut, bench)
 
 
-@pytest.mark.parametrize(("depth", "register_output", "spaced"), ALL_SHAPES)
-def test_holds_its_depth_and_reset_empties_it(depth, register_output, spaced):
-    dut = TokenQueue(8, depth, register_output=register_output, spaced=spaced)
+@pytest.mark.parametrize(("depth", "options"), ALL_SHAPES)
+def test_holds_its_depth_and_reset_empties_it(depth, options):
+    dut = TokenQueue(8, depth, **options)
 
     async def bench(ctx):
         for _ in range(2):
@@ -79,13 +81,13 @@ def test_holds_its_depth_and_reset_empties_it(depth, register_output, spaced):
     simulate(ResetInserter(reset)(dut), bench)
 
 
-@pytest.mark.parametrize(("depth", "register_output", "spaced"), ALL_SHAPES)
+@pytest.mark.parametrize(("depth", "options"), ALL_SHAPES)
 @pytest.mark.parametrize("margin", [0, 1, 3, 7])
-def test_room_keeps_a_pipeline_from_overflowing(rng, depth, register_output, spaced, margin):
+def test_room_keeps_a_pipeline_from_overflowing(rng, depth, options, margin):
     if margin >= depth:
         assert_refused(f"margin must be .* 0 .. {depth - 1}", TokenQueue, 8, depth, margin)
         return
-    dut = TokenQueue(8, depth, margin, register_output=register_output, spaced=spaced)
+    dut = TokenQueue(8, depth, margin, **options)
     filled = 0
 
     async def bench(ctx):
@@ -134,9 +136,9 @@ def test_a_queue_that_empties_keeps_a_pipeline_busy(margin):
     simulate(dut, bench)
 
 
-@pytest.mark.parametrize("register_output", [False, True])
-def test_spaced_tokens_come_every_second_clock(register_output):
-    dut = TokenQueue(8, 8, spaced=True, register_output=register_output)
+@pytest.mark.parametrize(("options", "latency"), list(zip(SPACED, (1, 2, 3), strict=True)))
+def test_spaced_tokens_come_every_second_clock(options, latency):
+    dut = TokenQueue(8, 8, **options)
 
     async def bench(ctx):
         ctx.set(dut.o.ready, 1)
@@ -150,7 +152,7 @@ def test_spaced_tokens_come_every_second_clock(register_output):
             if not ready:
                 break
         first = dut.latency
-        assert first == (2 if register_output else 1)
+        assert first == latency
         assert set(taken[:first]) == {None}
         given, pauses = taken[first::2], taken[first + 1 :: 2]
         assert given == list(range(len(given)))
@@ -163,6 +165,11 @@ def test_spaced_tokens_come_every_second_clock(register_output):
 
 def test_refuses_spaced():
     assert_refused("spaced must be False", TokenQueue, 8, 2, spaced=True)
+
+
+@pytest.mark.parametrize("options", [{}, {"spaced": True}, {"register_output": True}])
+def test_refuses_block_without_what_it_needs(options):
+    assert_refused("block needs", TokenQueue, 8, 16, block=True, **options)
 
 
 @pytest.mark.parametrize("depth", [0, 1, 3, 2048, -2, 2.0, True])

@@ -12,6 +12,7 @@ FOLDERS = {"vtep": "hdl", "vtep_sim": "sim", "vtep_host": "host", "vtep_boards":
 # hdl/vtep: a part may import parts of lower rank and itself; those of one rank do not know each other.
 RANKS = {
     "vtep.config": 0,
+    "vtep.data_register": 0,
     "vtep.headers": 1,
     "vtep.hashing": 1,
     "vtep.stream": 2,

@@ -8,6 +8,7 @@ from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
 from ..config import check_range
+from ..data_register import data_register
 
 __all__ = ["CounterBank"]
 
@@ -108,21 +109,19 @@ class CounterBank(wiring.Component):
         stages = {
             "strobe": self._delay(m, "strobe", count | visit, 3),
             "count": self._delay(m, "count", count, 2),
-            "index": self._delay(m, "index", Mux(count, self.index, walk), 3),
+            "index": self._delay(m, "index", Mux(count, self.index, walk), 3, reset_less=True),
             "marks": self._delay(m, "marks", marks, 2),
         }
         amounts: list[Value] = [stages["count"][2]]
         if self.byte_bits:
-            amounts.append(self._delay(m, "bytes", Mux(count, self.bytes, 0), 2)[2])
+            amounts.append(self._delay(m, "bytes", Mux(count, self.bytes, 0), 2, reset_less=True)[2])
         halves = [self._elaborate_counter(m, field, amount, stages, walk) for field, amount in enumerate(amounts)]
 
         read_valid = self._delay(m, "read_enable", self.read_enable, self.latency)
-        chosen = self._delay(m, "chosen", Cat(self.read_snapshot, self.read_field), 2)
+        chosen = self._delay(m, "chosen", Cat(self.read_snapshot, self.read_field), 2, reset_less=True)
         low = Signal(HALF, reset_less=True)
-        m.d.sync += [
-            low.eq(self._choose(chosen[1], [half for half, _ in halves])),
-            self.read_value.eq(Cat(low, self._choose(chosen[2], [half for _, half in halves]))),
-        ]
+        m.d.sync += low.eq(self._choose(chosen[1], [half for half, _ in halves]))
+        data_register(m, self.read_value, Cat(low, self._choose(chosen[2], [half for _, half in halves])))
         m.d.comb += self.read_valid.eq(read_valid[-1])
         return m
 
@@ -173,7 +172,7 @@ class CounterBank(wiring.Component):
             update_port = memory.read_port(transparent_for=(write_port,))
             read_port = memory.read_port(transparent_for=(write_port,))
             read_copy = copy.read_port()
-            read_index = self._delay(m, f"read_index_{half}_{field}", self.read_index, stage)
+            read_index = self._delay(m, f"read_index_{half}_{field}", self.read_index, stage, reset_less=True)
             m.d.comb += [
                 write_port.addr.eq(Mux(self.ready, index[stage + 2], walk)),
                 write_copy.addr.eq(index[stage + 2]),
@@ -237,11 +236,11 @@ class CounterBank(wiring.Component):
         return both.word_select(chosen[0], HALF)
 
     @staticmethod
-    def _delay(m: Module, name: str, value: Value, clocks: int) -> list[Value]:
+    def _delay(m: Module, name: str, value: Value, clocks: int, *, reset_less: bool = False) -> list[Value]:
         """Return ``value`` as it is, one clock later, and so on."""
         delayed: list[Value] = [value]
         for clock in range(1, clocks + 1):
-            register = Signal(value.shape(), name=f"{name}_{clock}")
+            register = Signal(value.shape(), name=f"{name}_{clock}", reset_less=reset_less)
             m.d.sync += register.eq(delayed[-1])
             delayed.append(register)
         return delayed

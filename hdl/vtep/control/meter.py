@@ -5,6 +5,7 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from ..config import check_data_width
+from ..data_register import data_register
 from ..stream.packet import packet_layout
 from .tally import HIGH, LAG, LOW, Tally, delayed
 
@@ -35,7 +36,7 @@ class PortMeter(wiring.Component):
 
     Notes
     -----
-    Reset clears the counters and the copies.
+    Reset clears the counters. Copies are of no account until there was a snapshot.
     """
 
     latency = LAG + 2
@@ -79,10 +80,8 @@ class PortMeter(wiring.Component):
             lows.append(tally.low)
             highs.append(tally.high)
         field = delayed(m, self.read_field, LAG, "field")
-        low = delayed(m, Mux(self.read_field, lows[1], lows[0]), LAG, "low")
+        low = delayed(m, Mux(self.read_field, lows[1], lows[0]), LAG, "low", reset_less=True)
         both = Signal(LOW + HIGH, reset_less=True)
-        m.d.sync += [
-            both.eq(Cat(low, Mux(field, highs[1], highs[0]))),
-            self.read_value.eq(both),
-        ]
+        m.d.sync += both.eq(Cat(low, Mux(field, highs[1], highs[0])))
+        data_register(m, self.read_value, both)
         return m

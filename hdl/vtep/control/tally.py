@@ -14,10 +14,10 @@ LAG = 3
 """Clocks by which the upper bits follow the lower ones: a carry chain lies where it finds room, however far that is."""
 
 
-def delayed(m: Module, value: Value, clocks: int, name: str) -> Value:
+def delayed(m: Module, value: Value, clocks: int, name: str, *, reset_less: bool = False) -> Value:
     """``value``, so many clocks later."""
     for clock in range(1, clocks + 1):
-        register = Signal(value.shape(), name=f"{name}_{clock}")
+        register = Signal(value.shape(), name=f"{name}_{clock}", reset_less=reset_less)
         m.d.sync += register.eq(value)
         value = register
     return value
@@ -45,8 +45,8 @@ class Tally(wiring.Component):
 
     Notes
     -----
-    No carry is ever torn off. A command is in effect for ``low`` in the next clock. Reset clears the counter and the
-    copy.
+    No carry is ever torn off. A command is in effect for ``low`` in the next clock. Reset clears the counter. The copy
+    is of no account until there was a snapshot.
 
     Raises
     ------
@@ -71,8 +71,8 @@ class Tally(wiring.Component):
         m = Module()
         low = Signal(LOW + 1)  # the highest bit is the carry of the last addition
         high = Signal(HIGH)
-        low_copy = Signal(LOW)
-        high_copy = Signal(HIGH)
+        low_copy = Signal(LOW, reset_less=True)
+        high_copy = Signal(HIGH, reset_less=True)
         carry = delayed(m, low[LOW], LAG - 1, "carry")
         clear = delayed(m, self.clear, LAG, "clear")
         copy = delayed(m, self.take_snapshot, LAG, "copy")

@@ -12,6 +12,7 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from ..config import check_data_width, check_range
+from ..data_register import data_register
 
 __all__ = ["ChecksumAccumulator", "HeaderChecksumCheck", "WordSum"]
 
@@ -152,7 +153,7 @@ class WordSum(wiring.Component):
                 m.d.sync += register.eq(row)
                 registers.append(register)
             rows = registers
-        m.d.sync += self.sum.eq(_end_around_add(m, *rows))
+        data_register(m, self.sum, _end_around_add(m, *rows))
         return m
 
 
@@ -218,7 +219,8 @@ class ChecksumAccumulator(wiring.Component):
         end = Signal()
         m.d.sync += [a.eq(total.a), b.eq(total.b), end.eq(total.end)]
 
-        m.d.sync += [self.sum.eq(_end_around_add(m, a, b)), self.done.eq(end)]
+        data_register(m, self.sum, _end_around_add(m, a, b))
+        m.d.sync += self.done.eq(end)
         return m
 
 

@@ -8,6 +8,7 @@ from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
 from ..config import check_range
+from ..data_register import data_register
 
 __all__ = ["DirectTable"]
 
@@ -118,9 +119,9 @@ class DirectTable(wiring.Component):
             accessed.eq(access.data),
             written.eq(data),
             collided.eq(enable & (self.lookup_index == address)),
-            Value.cast(self.value).eq(Mux(collided, written, looked_up)),
             reading.eq(self.read_enable & ~self.write_enable & ready),
             self.read_valid.eq(reading),
-            Value.cast(self.read_data).eq(accessed),
         ]
+        data_register(m, self.value, Mux(collided, written, looked_up))
+        data_register(m, self.read_data, accessed)
         return m

@@ -186,6 +186,8 @@ class Reframer(wiring.Component):
         # What leaves, and what goes beside it; `free` says that a beat which is formed now will find its place.
         leaving = data.StructLayout({"packet": self.o.payload.shape(), "user": self.user.shape()})
         formed = stream.Signature(leaving).create()
+        beat_out = Signal(leaving, reset_less=True)
+        m.d.comb += formed.payload.eq(beat_out)
         free = Signal()
         waiting: Value = formed.valid
         if self._far:
@@ -312,13 +314,13 @@ class Reframer(wiring.Component):
             m.d.sync += formed.valid.eq(1)
         with m.Elif(formed.ready):
             m.d.sync += formed.valid.eq(0)
-        packet = formed.payload.packet
+        packet = beat_out.packet
         with m.If(emit):
             m.d.sync += [
                 packet.data.eq(Cat(*moved)),
                 packet.last.eq(final_step),
                 packet.empty.eq(Mux(final_step, Mux(job.whole, beat.empty, job.empty), 0)),
-                formed.payload.user.eq(job.user),
+                beat_out.user.eq(job.user),
             ]
         with m.If(emit | pending):
             m.d.sync += packet.error.eq(settle & verdict)

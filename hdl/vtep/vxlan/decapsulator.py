@@ -10,6 +10,7 @@ from ..config import LENGTH_BITS, Mode, VtepParameters
 from ..control.counters import DECAP_REASONS
 from ..control.ports import carried_event, carried_layout, config_bus, entry_read_bus, reason_event
 from ..control.tables import Table
+from ..data_register import data_register
 from ..headers import (
     ETHERNET,
     ETHERTYPE_CTAG,
@@ -633,11 +634,11 @@ class Decapsulator(wiring.Component):
             self.i.ready.eq(self.run & store.room & verdicts.room & tokens.room),
             # What the tables give is far from the queue.
             tokens.i.valid.eq(head),
-            tokens.i.payload.eq(token),
             chosen.eq(judged),
             forgotten.eq(forget),
-            jobs.i.payload.eq(tokens.o.payload),
         ]
+        data_register(m, tokens.i.payload, token)
+        data_register(m, jobs.i.payload, tokens.o.payload)
         self._command(m, commands.i.payload, jobs.i.payload)
         m.d.comb += commands.i.payload.drop.eq(forgotten)
         self._expand(m, reframer.jobs.payload, jobs.o.payload)

@@ -643,7 +643,7 @@ class Encapsulator(wiring.Component):
             m.d.sync += occupied.eq(0)
         with m.If(taken | ready):
             m.d.sync += [target.eq(read.data), position.eq(read.addr + 1)]
-        copy = Signal(copy_layout(parameters))
+        copy = Signal(copy_layout(parameters), reset_less=True)
         length = token.length if self._cut_through else tail.length
         payload = tail.payload if not self._cut_through else Const(0, 16)
         m.d.sync += [

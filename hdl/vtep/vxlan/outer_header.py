@@ -7,6 +7,7 @@ from amaranth.lib.wiring import In, Out
 
 from ..config import LENGTH_BITS, VtepParameters
 from ..control.tables import DfMode, EcnMode, settings_layout, tunnel_layout
+from ..data_register import data_register
 from ..headers import (
     ETHERNET,
     ETHERTYPE_CTAG,
@@ -184,7 +185,7 @@ class OuterHeader(wiring.Component):
 
         def register(value: Value, name: str) -> Staged:
             """``value``, at stage 1, in a register at stage 2."""
-            signal = Signal(value.shape(), name=name)
+            signal = Signal(value.shape(), name=name, reset_less=True)
             m.d.sync += signal.eq(value)
             return Staged(signal, 2)
 
@@ -203,9 +204,9 @@ class OuterHeader(wiring.Component):
         inner = length.value
         now = data.View(tunnel_layout(), stages.at(entry2, 2))
         copy2 = data.View(self.copy.shape(), stages.at(copy0, 2))
-        packet = Signal(LENGTH_BITS + 2)
+        packet = Signal(LENGTH_BITS + 2, reset_less=True)
         m.d.sync += packet.eq(inner + Mux(is6.value, IPV6.length, IPV4.length) + TUNNEL_BYTES)
-        before_last = Signal(LENGTH_BITS + 1)
+        before_last = Signal(LENGTH_BITS + 1, reset_less=True)
         tagged = now.vlan != 0
         heads = {(v6, tag): overhead(ipv6=bool(v6), tagged=bool(tag)) - 1 for v6 in range(2) for tag in range(2)}
         m.d.sync += before_last.eq(
@@ -231,7 +232,7 @@ class OuterHeader(wiring.Component):
         )
         ip_partial = Staged(ip_sum.sum, 2 + ip_sum.latency)
         with_id = stages.wire(stages.at(ip_partial, ip_partial.stage) + stages.at(identification, ip_partial.stage))
-        carried = Signal(17)
+        carried = Signal(17, reset_less=True)
         m.d.sync += carried.eq(with_id)
         header_checksum = Staged(stages.wire(~(carried[:16] + carried[16])[:16]), ip_partial.stage + 1)
 
@@ -277,7 +278,9 @@ class OuterHeader(wiring.Component):
             "vni": copy_then.vni,
             "macs": copy_then.macs,
         }
-        m.d.sync += [self.header[name].eq(value) for name, value in values.items()]
+        header = Signal(self.header.shape())
+        m.d.comb += [header[name].eq(value) for name, value in values.items()]
+        data_register(m, self.header, header)
         return m
 
     def _identification(
@@ -312,7 +315,7 @@ class OuterHeader(wiring.Component):
             write.data.eq(Mux(self.cleared, current + 1, 0)),
             write.en.eq(~self.cleared | (strobe & used & ~too_big.value & ~copy.forget)),
         ]
-        value = Signal(16)
+        value = Signal(16, reset_less=True)
         m.d.sync += value.eq(Mux(used, current, 0))
         return Staged(value, 4)
 

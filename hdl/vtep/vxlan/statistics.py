@@ -157,7 +157,7 @@ class Statistics(wiring.Component):
             too_big.take_snapshot.eq(take_snapshot),
             too_big.read_snapshot.eq(question.snapshot),
         ]
-        take("mtu", question, Cat(delayed(m, too_big.low, LAG, "too_big_low"), too_big.high))
+        take("mtu", question, Cat(delayed(m, too_big.low, LAG, "too_big_low", reset_less=True), too_big.high))
         event = self.decap_reason
         bank("decap_reasons", Bank.DECAP_REASONS, len(DECAP_REASONS), 0, event.strobe, event.index, Const(0, 0))
 
@@ -194,7 +194,7 @@ class Statistics(wiring.Component):
 
         count = Signal(range(LATENCY))
         start = Signal()
-        answer = Signal(64)
+        answer = Signal(64, reset_less=True)
         full = Signal()
         working = Signal(init=1)
         m.d.sync += working.eq(~self.ready | Cat(*busy).any())

@@ -84,7 +84,7 @@ def answer(m: Module, entries: wiring.PureInterface, answers: Iterable[Answer]) 
     """Drive an `entry_read_bus` from what the tables say, of which at most one does at a time."""
     answers = list(answers)
     valid = Signal()
-    entry = Signal(len(entries.entry))
+    entry = Signal(len(entries.entry), reset_less=True)
     m.d.sync += [
         valid.eq(Cat(valid for valid, _ in answers).any()),
         entry.eq(reduce(or_, (Mux(valid, read, 0) for valid, read in answers))),

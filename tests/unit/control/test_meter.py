@@ -15,7 +15,8 @@ async def count(ctx, dut, rng, *, clocks, lanes, load, commands=0.0):
 
     ``commands``: chance of a command in a clock.
     """
-    counters = copies = (0, 0)
+    counters = (0, 0)
+    copies = None
     history = []
     expected = {}
     quiet = AGE
@@ -25,7 +26,7 @@ async def count(ctx, dut, rng, *, clocks, lanes, load, commands=0.0):
             assert ctx.get(dut.read_value) == expected[clock], f"clock {clock}"
         valid, ready, last = rng.random() < load, rng.random() < load, rng.random() < 0.3
         empty = rng.randrange(lanes) if last else 0
-        field, snapshot = rng.getrandbits(1), rng.getrandbits(1)
+        field, snapshot = rng.getrandbits(1), copies is not None and rng.getrandbits(1)
         command = rng.choice(("clear", "take_snapshot")) if rng.random() < commands else None
         ctx.set(dut.valid, valid)
         ctx.set(dut.ready, ready)

@@ -12,10 +12,11 @@ def test_values_are_of_one_clock(rng, monkeypatch, bits, low):
     dut = Tally(bits)
 
     async def bench(ctx):
-        total = copy = largest = 0
+        total = largest = 0
+        copy = None
         pending = []
         for _ in range(3000):
-            snapshot = rng.getrandbits(1)
+            snapshot = copy is not None and rng.getrandbits(1)
             ctx.set(dut.read_snapshot, snapshot)
             if len(pending) == LAG:
                 expected, lower = pending.pop(0)

@@ -29,6 +29,8 @@ def control(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Control]:
         cwd=folder,
         stderr=subprocess.PIPE,
         text=True,
+        # Where the tests run in the background, a shell has them ignore Ctrl-C, and so would the server.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     end = time.monotonic() + PATIENCE
     while not (folder / "vtep.sock").exists():

@@ -9,6 +9,7 @@ from amaranth.lib.wiring import In, Out
 
 from ..config import check_range
 from ..data_register import data_register
+from .tally import delays
 
 __all__ = ["CounterBank"]
 
@@ -107,18 +108,18 @@ class CounterBank(wiring.Component):
         walk, visit, marks = self._elaborate_walk(m)
         count = self.strobe & self.ready
         stages = {
-            "strobe": self._delay(m, "strobe", count | visit, 3),
-            "count": self._delay(m, "count", count, 2),
-            "index": self._delay(m, "index", Mux(count, self.index, walk), 3, reset_less=True),
-            "marks": self._delay(m, "marks", marks, 2),
+            "strobe": delays(m, count | visit, 3, "strobe"),
+            "count": delays(m, count, 2, "count"),
+            "index": delays(m, Mux(count, self.index, walk), 3, "index", reset_less=True),
+            "marks": delays(m, marks, 2, "marks"),
         }
         amounts: list[Value] = [stages["count"][2]]
         if self.byte_bits:
-            amounts.append(self._delay(m, "bytes", Mux(count, self.bytes, 0), 2, reset_less=True)[2])
+            amounts.append(delays(m, Mux(count, self.bytes, 0), 2, "bytes", reset_less=True)[2])
         halves = [self._elaborate_counter(m, field, amount, stages, walk) for field, amount in enumerate(amounts)]
 
-        read_valid = self._delay(m, "read_enable", self.read_enable, self.latency)
-        chosen = self._delay(m, "chosen", Cat(self.read_snapshot, self.read_field), 2, reset_less=True)
+        read_valid = delays(m, self.read_enable, self.latency, "read_enable")
+        chosen = delays(m, Cat(self.read_snapshot, self.read_field), 2, "chosen", reset_less=True)
         low = Signal(HALF, reset_less=True)
         m.d.sync += low.eq(self._choose(chosen[1], [half for half, _ in halves]))
         data_register(m, self.read_value, Cat(low, self._choose(chosen[2], [half for _, half in halves])))
@@ -172,7 +173,7 @@ class CounterBank(wiring.Component):
             update_port = memory.read_port(transparent_for=(write_port,))
             read_port = memory.read_port(transparent_for=(write_port,))
             read_copy = copy.read_port()
-            read_index = self._delay(m, f"read_index_{half}_{field}", self.read_index, stage, reset_less=True)
+            read_index = delays(m, self.read_index, stage, f"read_index_{half}_{field}", reset_less=True)
             m.d.comb += [
                 write_port.addr.eq(Mux(self.ready, index[stage + 2], walk)),
                 write_copy.addr.eq(index[stage + 2]),
@@ -234,13 +235,3 @@ class CounterBank(wiring.Component):
         """Counter or copy (bit 0) of frames or bytes (bit 1)."""
         both = Mux(chosen[1], values[1] if len(values) > 1 else Const(0, 2 * HALF), values[0])
         return both.word_select(chosen[0], HALF)
-
-    @staticmethod
-    def _delay(m: Module, name: str, value: Value, clocks: int, *, reset_less: bool = False) -> list[Value]:
-        """Return ``value`` as it is, one clock later, and so on."""
-        delayed: list[Value] = [value]
-        for clock in range(1, clocks + 1):
-            register = Signal(value.shape(), name=f"{name}_{clock}", reset_less=reset_less)
-            m.d.sync += register.eq(delayed[-1])
-            delayed.append(register)
-        return delayed

@@ -6,7 +6,7 @@ from amaranth.lib.wiring import In, Out
 
 from ..config import check_range
 
-__all__ = ["LAG", "Tally", "delayed"]
+__all__ = ["LAG", "Tally", "delayed", "delays"]
 
 LOW = 16
 HIGH = 48
@@ -16,11 +16,17 @@ LAG = 3
 
 def delayed(m: Module, value: Value, clocks: int, name: str, *, reset_less: bool = False) -> Value:
     """``value``, so many clocks later."""
+    return delays(m, value, clocks, name, reset_less=reset_less)[-1]
+
+
+def delays(m: Module, value: Value, clocks: int, name: str, *, reset_less: bool = False) -> list[Value]:
+    """``value`` as it is, one clock later, and so on."""
+    values = [value]
     for clock in range(1, clocks + 1):
         register = Signal(value.shape(), name=f"{name}_{clock}", reset_less=reset_less)
-        m.d.sync += register.eq(value)
-        value = register
-    return value
+        m.d.sync += register.eq(values[-1])
+        values.append(register)
+    return values
 
 
 class Tally(wiring.Component):

@@ -10,6 +10,7 @@ from amaranth.lib import data, wiring
 from ..config import VtepParameters
 from ..control.ports import writes_to
 from ..control.tables import Table, entry_layout, key_width, table_capacity, table_plan
+from ..data_register import data_register
 from ..lookup.direct import DirectTable
 from ..lookup.hashed import HashedMatch
 
@@ -84,12 +85,9 @@ def answer(m: Module, entries: wiring.PureInterface, answers: Iterable[Answer]) 
     """Drive an `entry_read_bus` from what the tables say, of which at most one does at a time."""
     answers = list(answers)
     valid = Signal()
-    entry = Signal(len(entries.entry), reset_less=True)
-    m.d.sync += [
-        valid.eq(Cat(valid for valid, _ in answers).any()),
-        entry.eq(reduce(or_, (Mux(valid, read, 0) for valid, read in answers))),
-    ]
-    m.d.comb += [entries.valid.eq(valid), entries.entry.eq(entry)]
+    m.d.sync += valid.eq(Cat(valid for valid, _ in answers).any())
+    m.d.comb += entries.valid.eq(valid)
+    data_register(m, entries.entry, reduce(or_, (Mux(valid, read, 0) for valid, read in answers)))
 
 
 def _reads(entries: wiring.PureInterface, table: Table) -> Value:

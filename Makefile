@@ -25,12 +25,13 @@ ENTER := PATH="$(CURDIR)/$(BIN):$$PATH"
 unexport PYTHONPATH PYTHONHOME
 export VTEP_VERILATOR := $(VERILATOR)
 
-.PHONY: help demo test test-full lint verilog regs bench clean setup
+.PHONY: help demo live-demo test test-full lint verilog regs bench clean setup
 
 define HELP
 OpenVTEP: make TARGET [VARIABLE=VALUE ...]
 
   demo       run a real VXLAN capture through the Verilated core and compare it with the golden model
+  live-demo  ping, TCP and iperf3 between namespaces, through the Verilated core and the kernel's VXLAN device; as root
   test       the tests, in brief: widths 8, 64 and 512 in depth, the rest briefly
   test-full  the tests, all in depth
   lint       format, lint and types of the sources
@@ -58,6 +59,9 @@ setup: .venv/stamp
 
 demo: .venv/stamp
 	@$(ENTER) vtep-sim demo $(ARGS)
+
+live-demo: .venv/stamp
+	@$(ENTER) vtep-sim live-demo $(ARGS)
 
 test: .venv/stamp
 	$(ENTER) python -m pytest -n $(JOBS) --dist loadgroup $(ARGS)

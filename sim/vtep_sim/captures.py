@@ -15,7 +15,16 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-__all__ = ["Capture", "CaptureError", "CapturedFrame", "OutputFiles", "capture_bytes", "read_capture"]
+__all__ = [
+    "Capture",
+    "CaptureError",
+    "CapturedFrame",
+    "OutputFiles",
+    "capture_bytes",
+    "file_header",
+    "frame_record",
+    "read_capture",
+]
 
 LINKTYPE_ETHERNET = 1
 LINKTYPE_NAMES = {
@@ -331,29 +340,45 @@ def capture_bytes(frames: Iterable[CapturedFrame], *, pcapng: bool = False) -> b
     CaptureError
         A stamp does not fit (pcap holds seconds in 32 bits).
     """
-    parts: list[bytes] = []
-    if pcapng:
-        parts.append(struct.pack("<IIIHHqI", 0x0A0D0D0A, 28, 0x1A2B3C4D, 1, 0, -1, 28))
-        option = struct.pack("<HHBxxxHH", 9, 1, 9, 0, 0)
-        parts.append(struct.pack("<IIHHI", 1, 20 + len(option), LINKTYPE_ETHERNET, 0, SNAPLEN))
-        parts.append(option + struct.pack("<I", 20 + len(option)))
-    else:
-        parts.append(struct.pack("<IHHiIII", 0xA1B23C4D, 2, 4, 0, 0, SNAPLEN, LINKTYPE_ETHERNET))
+    parts = [file_header(pcapng=pcapng)]
     for number, frame in enumerate(frames, 1):
-        captured, original = len(frame.data), max(frame.original_length, len(frame.data))
-        if pcapng:
-            pad = -captured % 4
-            length = 32 + captured + pad
-            head = (6, length, 0, frame.stamp >> 32, frame.stamp & 0xFFFFFFFF, captured, original)
-            if not 0 <= frame.stamp < 1 << 64:
-                raise CaptureError(f"frame {number}: time stamp {frame.stamp} ns does not fit a pcapng file")
-            parts += (struct.pack("<7I", *head), frame.data, bytes(pad), struct.pack("<I", length))
-        else:
-            seconds, nanoseconds = divmod(frame.stamp, 1_000_000_000)
-            if not 0 <= seconds < 1 << 32:
-                raise CaptureError(f"frame {number}: time stamp {frame.stamp} ns does not fit a pcap file")
-            parts += (struct.pack("<4I", seconds, nanoseconds, captured, original), frame.data)
+        try:
+            parts.append(frame_record(frame, pcapng=pcapng))
+        except CaptureError as error:
+            raise CaptureError(f"frame {number}: {error}") from None
     return b"".join(parts)
+
+
+def file_header(*, pcapng: bool = False) -> bytes:
+    """Make what a capture file begins with; `frame_record` of each frame follows."""
+    if not pcapng:
+        return struct.pack("<IHHiIII", 0xA1B23C4D, 2, 4, 0, 0, SNAPLEN, LINKTYPE_ETHERNET)
+    section = struct.pack("<IIIHHqI", 0x0A0D0D0A, 28, 0x1A2B3C4D, 1, 0, -1, 28)
+    option = struct.pack("<HHBxxxHH", 9, 1, 9, 0, 0)
+    interface = struct.pack("<IIHHI", 1, 20 + len(option), LINKTYPE_ETHERNET, 0, SNAPLEN)
+    return section + interface + option + struct.pack("<I", 20 + len(option))
+
+
+def frame_record(frame: CapturedFrame, *, pcapng: bool = False) -> bytes:
+    """Make what a capture file holds of one frame.
+
+    Raises
+    ------
+    CaptureError
+        The stamp does not fit.
+    """
+    captured, original = len(frame.data), max(frame.original_length, len(frame.data))
+    if pcapng:
+        if not 0 <= frame.stamp < 1 << 64:
+            raise CaptureError(f"time stamp {frame.stamp} ns does not fit a pcapng file")
+        pad = -captured % 4
+        length = 32 + captured + pad
+        head = (6, length, 0, frame.stamp >> 32, frame.stamp & 0xFFFFFFFF, captured, original)
+        return struct.pack("<7I", *head) + frame.data + bytes(pad) + struct.pack("<I", length)
+    seconds, nanoseconds = divmod(frame.stamp, 1_000_000_000)
+    if not 0 <= seconds < 1 << 32:
+        raise CaptureError(f"time stamp {frame.stamp} ns does not fit a pcap file")
+    return struct.pack("<4I", seconds, nanoseconds, captured, original) + frame.data
 
 
 class OutputFiles:

@@ -1,33 +1,24 @@
 """The command `vtep-sim`."""
 
-import ast
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from vtep.config import DATA_WIDTHS, Mode
-from vtep_host.config import ConfigError, load
+from vtep_host.config import load
 from vtep_host.tables import limits_of
 
-from .captures import CaptureError, read_capture
+from .captures import read_capture
 from .console import console, message, print_report, progress_of
 from .demo import run_demo
-from .harness import BuildError, SimulationError, Simulator
+from .harness import Simulator
+from .live.cli import live, live_demo
+from .options import BROKEN, DIFFERENT, EXIT_CODES, ModeOption, literals, path_option, refusals
 from .runner import RunOptions, UsageError, make_parameters, run_captures
 from .synth.cli import synth
 
 __all__ = ["app", "main"]
-
-OK, DIFFERENT, REFUSED, BROKEN = range(4)
-"""Exit codes."""
-
-EXIT_CODES = """\
-Exit codes: 0 done, and with --check everything agrees; 1 --check found a difference; 2 bad options, configuration or
-capture: nothing was run and no file touched; 3 the model could not be built, or the simulated core hung or broke the
-rules of a port."""
 
 app = typer.Typer(
     help="Simulate the VTEP core: the Verilated gateware behind captures and benches.",
@@ -37,39 +28,23 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
-ModeOption = typer.Option(help="When a frame may start to leave, in both directions.")
-
-
-def _literal(text: str) -> tuple[str, object]:
-    name, equals, value = text.partition("=")
-    if not equals:
-        raise UsageError(f"--parameter {text!r}: not NAME=VALUE")
-    try:
-        return name, ast.literal_eval(value)
-    except (SyntaxError, ValueError):
-        raise UsageError(f"--parameter {text!r}: {value!r} is neither a number nor True, False or None") from None
-
-
-def _path(help_text: str) -> typer.models.OptionInfo:
-    return typer.Option(help=help_text, dir_okay=False, show_default=False)
-
 
 @app.command(epilog=EXIT_CODES)
 def run(
-    config: Annotated[Path, _path("Configuration of the VTEP, TOML.")],
-    tenant_in: Annotated[Path | None, _path("Frames for the tenant port: pcap or pcapng.")] = None,
-    underlay_in: Annotated[Path | None, _path("Frames for the underlay port.")] = None,
-    host_in: Annotated[Path | None, _path("Frames for the host port.")] = None,
-    tenant_out: Annotated[Path | None, _path("Capture to write; pcapng where so named, else pcap in ns.")] = None,
-    underlay_out: Annotated[Path | None, _path("Capture to write.")] = None,
-    host_out: Annotated[Path | None, _path("Capture to write.")] = None,
+    config: Annotated[Path, path_option("Configuration of the VTEP, TOML.")],
+    tenant_in: Annotated[Path | None, path_option("Frames for the tenant port: pcap or pcapng.")] = None,
+    underlay_in: Annotated[Path | None, path_option("Frames for the underlay port.")] = None,
+    host_in: Annotated[Path | None, path_option("Frames for the host port.")] = None,
+    tenant_out: Annotated[Path | None, path_option("Capture to write; pcapng where so named, else pcap in ns.")] = None,
+    underlay_out: Annotated[Path | None, path_option("Capture to write.")] = None,
+    host_out: Annotated[Path | None, path_option("Capture to write.")] = None,
     data_width: Annotated[int, typer.Option(help="Datapath width in bits: 8, 16, 32, 64, 128, 256, 512.")] = 64,
     mode: Annotated[Mode, ModeOption] = Mode.STORE_AND_FORWARD,
     encap_mode: Annotated[Mode | None, typer.Option(help="The same for encapsulation alone.")] = None,
     decap_mode: Annotated[Mode | None, typer.Option(help="The same for decapsulation alone.")] = None,
     check: Annotated[bool, typer.Option("--check", help="Compare with the golden model.")] = False,
-    report: Annotated[Path | None, _path("JSON file for counters, clocks, frames and bytes.")] = None,
-    waves: Annotated[Path | None, _path("FST waveform to write (GTKWave and Surfer open it).")] = None,
+    report: Annotated[Path | None, path_option("JSON file for counters, clocks, frames and bytes.")] = None,
+    waves: Annotated[Path | None, path_option("FST waveform to write (GTKWave and Surfer open it).")] = None,
     pad_snapped: Annotated[
         bool,
         typer.Option("--pad-snapped", help="Fill frames that the capture cut off with zeros."),
@@ -95,10 +70,10 @@ def run(
     named = {"tenant": (tenant_in, tenant_out), "underlay": (underlay_in, underlay_out), "host": (host_in, host_out)}
     inputs = {port: paths[0] for port, paths in named.items() if paths[0] is not None}
     outputs = {port: paths[1] for port, paths in named.items() if paths[1] is not None}
-    with _refusals():
+    with refusals():
         if not inputs:
             raise UsageError("no input: give --tenant-in, --underlay-in or --host-in")
-        others = dict(_literal(text) for text in parameter or [])
+        others = literals(parameter or [])
         options = RunOptions(
             config=config,
             parameters=make_parameters(data_width, encap_mode or mode, decap_mode or mode, others),
@@ -131,7 +106,7 @@ def demo(
     clock_mhz: Annotated[float, typer.Option(help="Clock that Gb/s and the waveforms refer to.", min=0.001)] = 156.25,
 ) -> None:
     """Run captures of Linux VXLAN traffic through the core: decapsulate, encapsulate again, compare."""
-    with _refusals(), progress_of("captures", "captures") as progress:
+    with refusals(), progress_of("captures", "captures") as progress:
         done = run_demo(
             folder, data_width=data_width, clock_mhz=clock_mhz, chosen=capture, message=message, progress=progress
         )
@@ -143,10 +118,14 @@ def demo(
 @app.command("serve", epilog=EXIT_CODES)
 def serve_(
     socket: Annotated[Path, typer.Option(help="Unix socket to make.")] = Path("vtep.sock"),
-    config: Annotated[Path | None, _path("Configuration of the VTEP, TOML; without it the core is empty.")] = None,
-    tenant_in: Annotated[Path | None, _path("Frames for the tenant port, again and again: pcap or pcapng.")] = None,
-    underlay_in: Annotated[Path | None, _path("Frames for the underlay port.")] = None,
-    host_in: Annotated[Path | None, _path("Frames for the host port.")] = None,
+    config: Annotated[
+        Path | None, path_option("Configuration of the VTEP, TOML; without it the core is empty.")
+    ] = None,
+    tenant_in: Annotated[
+        Path | None, path_option("Frames for the tenant port, again and again: pcap or pcapng.")
+    ] = None,
+    underlay_in: Annotated[Path | None, path_option("Frames for the underlay port.")] = None,
+    host_in: Annotated[Path | None, path_option("Frames for the host port.")] = None,
     rate: Annotated[float, typer.Option(help="Frames a second at each of these ports.", min=1.0)] = 1000.0,
     data_width: Annotated[int, typer.Option(help="Datapath width in bits: 8, 16, 32, 64, 128, 256, 512.")] = 64,
     mode: Annotated[Mode, ModeOption] = Mode.STORE_AND_FORWARD,
@@ -156,11 +135,12 @@ def serve_(
     ] = None,
 ) -> None:
     """Keep a simulated core for vtep-ctl: vtep-ctl --via unix:vtep.sock show. Ctrl-C ends it."""
-    from .serve import ServeError, serve
+    from .register_socket import SocketError
+    from .serve import serve
 
     inputs = {"tenant": tenant_in, "underlay": underlay_in, "host": host_in}
-    with _refusals():
-        parameters = make_parameters(data_width, mode, mode, dict(_literal(text) for text in parameter or []))
+    with refusals():
+        parameters = make_parameters(data_width, mode, mode, literals(parameter or []))
         wanted = None if config is None else load(config, limits_of(parameters))
         captures = {port: read_capture(path) for port, path in inputs.items() if path}
         traffic = {port: [frame for frame in capture.frames if frame.data] for port, capture in captures.items()}
@@ -175,7 +155,7 @@ def serve_(
                     rate=rate,
                     ready=lambda: message(f"the core's registers are at unix:{socket}"),
                 )
-        except ServeError as error:
+        except SocketError as error:
             raise UsageError(str(error)) from None
         except KeyboardInterrupt:
             message("ended")
@@ -213,7 +193,7 @@ def bench(
     from .bench.run import run_bench
     from .synth import ToolError
 
-    with _refusals(), progress_of("measuring", "measurements") as progress:
+    with refusals(), progress_of("measuring", "measurements") as progress:
         unknown = [part for part in only or () if part not in PARTS]
         if unknown:
             raise UsageError(f"--only {unknown[0]}: there are {', '.join(PARTS)}")
@@ -240,23 +220,9 @@ def bench(
     console().print("\n".join([*lines, f"tables and plot: {folder}/bench.md, {folder}/bench.svg"]), markup=False)
 
 
+app.command(epilog=EXIT_CODES)(live)
+app.command("live-demo", epilog=EXIT_CODES)(live_demo)
 app.command()(synth)
-
-
-@contextmanager
-def _refusals() -> Iterator[None]:
-    """Turn what can go wrong into a message on stderr and an exit code."""
-    try:
-        yield
-    except (UsageError, CaptureError, ConfigError) as error:
-        message(f"error: {error}")
-        raise typer.Exit(REFUSED) from None
-    except (BuildError, SimulationError) as error:
-        message(f"error: {error}")
-        raise typer.Exit(BROKEN) from None
-    except OSError as error:
-        message(f"error: {error.filename or 'output'}: {error.strerror or error}")
-        raise typer.Exit(REFUSED) from None
 
 
 def main() -> None:

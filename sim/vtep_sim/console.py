@@ -12,7 +12,7 @@ from rich.table import Table
 from .harness import PORTS
 from .report import PortTotals, RunReport
 
-__all__ = ["console", "message", "print_report", "progress_of"]
+__all__ = ["console", "message", "messages_above", "print_report", "progress_of"]
 
 PLAIN_SECONDS = 5.0
 
@@ -23,14 +23,24 @@ def console(*, stderr: bool = False) -> Console:
     return made if made.is_terminal else Console(stderr=stderr, highlight=False, width=120, soft_wrap=True)
 
 
-_bars: list[Progress] = []
-"""Progress bars on the terminal; what is said meanwhile has to appear above them."""
+_places: list[Console] = []
+"""Consoles on which something is refreshed in place; what is said meanwhile has to appear above it."""
 
 
 def message(text: str) -> None:
     """Say on stderr what is being done."""
-    out = _bars[-1].console if _bars else console(stderr=True)
+    out = _places[-1] if _places else console(stderr=True)
     out.print(text, markup=False)
+
+
+@contextmanager
+def messages_above(place: Console) -> Iterator[None]:
+    """Meanwhile messages go to ``place``, where something is refreshed in place."""
+    _places.append(place)
+    try:
+        yield
+    finally:
+        _places.remove(place)
 
 
 @contextmanager
@@ -44,11 +54,8 @@ def progress_of(title: str, things: str = "frames") -> Iterator[Callable[[int, i
             def show(done: int, total: int, _clocks: int) -> None:
                 bar.update(task, completed=done, total=total)
 
-            _bars.append(bar)
-            try:
+            with messages_above(bar.console):
                 yield show
-            finally:
-                _bars.remove(bar)
         return
     last = time.monotonic()
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Make the captures of this folder afresh with the Linux kernel's own VXLAN devices.
 
-Needs root, iproute2 and tcpdump; leaves nothing behind but the files. See README.md beside it.
+Needs root, iproute2, tcpdump and what `make setup` sets up; leaves nothing behind but the files. See README.md.
 """
 
 import argparse
@@ -15,6 +15,8 @@ from kernel_lab.capture_file import write_capture
 from kernel_lab.lab import Lab
 from kernel_lab.scenarios import SCENARIOS, Scenario
 from kernel_lab.summary import table, update
+
+from vtep_sim.live.namespace import CommandError
 
 FOLDER = Path(__file__).resolve().parent
 PORTS = ("underlay-in", "underlay-out", "tenant-in", "tenant-out")
@@ -63,7 +65,10 @@ def main() -> None:
     # One processor for everything: frames then keep one order on all devices.
     os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
     for name in options.names or known:
-        print(_make(known[name], options.out), flush=True)
+        try:
+            print(_make(known[name], options.out), flush=True)
+        except CommandError as error:
+            sys.exit(f"{name}: {error}")
     if options.out == FOLDER:
         update(FOLDER / "README.md", FOLDER)
 

@@ -149,24 +149,28 @@ class Harness {
 #endif
         top_ = std::make_unique<Vvtep>(&context_, "TOP");
 #if VM_TRACE
-        if (waves) {
-            trace_ = std::make_unique<VerilatedFstC>();
-            top_->trace(trace_.get(), 99);
-            trace_->set_time_unit("1ns");
-            trace_->set_time_resolution("1ps");
-            trace_->open(waves);
-        }
-#else
-        (void)waves;
+        top_->trace(&trace_, 99);
+        trace_.set_time_unit("1ns");
+        trace_.set_time_resolution("1ps");
 #endif
+        trace(waves);
         reset();
     }
 
     ~Harness() {
-#if VM_TRACE
-        if (trace_) trace_->close();
-#endif
+        trace(nullptr);
         top_->final();
+    }
+
+    // Complete the waveform that is being written, and begin another one unless `waves` is null.
+    void trace(const char *waves) {
+#if VM_TRACE
+        if (tracing_) trace_.close();
+        tracing_ = waves != nullptr;
+        if (tracing_) trace_.open(waves);
+#else
+        (void)waves;
+#endif
     }
 
     // Frames under way are forgotten, on both sides of the ports.
@@ -193,6 +197,7 @@ class Harness {
             high();
         }
         top_->rst = 0;
+        quiet_ = 0;
         error_.clear();
     }
 
@@ -215,7 +220,7 @@ class Harness {
         top_->clk = 0;
         top_->eval();
 #if VM_TRACE
-        if (trace_) trace_->dump(clock_ * period_);
+        if (tracing_) trace_.dump(clock_ * period_);
 #endif
     }
 
@@ -223,7 +228,7 @@ class Harness {
         top_->clk = 1;
         top_->eval();
 #if VM_TRACE
-        if (trace_) trace_->dump(clock_ * period_ + period_ / 2);
+        if (tracing_) trace_.dump(clock_ * period_ + period_ / 2);
 #endif
         ++clock_;
     }
@@ -252,7 +257,8 @@ class Harness {
     VerilatedContext context_;
     std::unique_ptr<Vvtep> top_;
 #if VM_TRACE
-    std::unique_ptr<VerilatedFstC> trace_;
+    VerilatedFstC trace_;
+    bool tracing_ = false;
 #endif
     Source sources_[ports];
     Sink sinks_[ports];
@@ -261,6 +267,7 @@ class Harness {
     bool under_way_ = false;  // its address is on the port or was taken
     std::vector<Answer> answers_;
     uint64_t clock_ = 0;
+    uint64_t quiet_ = 0;  // clocks without a beat on any port, work left
     const uint64_t period_;  // of the waveform's clock, in ps
     std::string error_;
 };
@@ -458,7 +465,6 @@ std::string Harness::stuck() const {
 int Harness::run(uint64_t clocks, unsigned more, uint64_t watchdog, bool only_accesses) {
     Vvtep &top = *top_;
     const uint64_t end = clock_ + clocks;
-    uint64_t quiet = 0;   // clocks without a beat on any port
     unsigned settled = 0;
     while (clock_ < end) {
         for (unsigned p = 0; p < ports; ++p) {
@@ -496,8 +502,8 @@ int Harness::run(uint64_t clocks, unsigned more, uint64_t watchdog, bool only_ac
             }
             return done;
         }
-        quiet = moved || still ? 0 : quiet + 1;
-        if (quiet == watchdog) {
+        quiet_ = moved || still ? 0 : quiet_ + 1;
+        if (quiet_ >= watchdog) {
             return fail("no beat on any port for %llu clocks up to clock %llu%s", (unsigned long long)watchdog,
                         (unsigned long long)clock_, stuck().c_str());
         }
@@ -533,6 +539,10 @@ EXPORT void vtep_close(Harness *harness) { delete harness; }
 
 EXPORT int vtep_reset(Harness *harness) {
     return guarded([&] { return harness->reset(), 0; });
+}
+
+EXPORT int vtep_trace(Harness *harness, const char *waves) {
+    return guarded([&] { return harness->trace(waves), 0; });
 }
 
 EXPORT void vtep_pace(Harness *harness, int sink, unsigned port, uint32_t probability, uint32_t gap, uint64_t hold,

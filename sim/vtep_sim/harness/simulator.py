@@ -139,6 +139,8 @@ class Simulator:
         What to build.
     waves : Path or None
         FST file to write, with the clock at ``clock_mhz``. Needs a model of its own, a slower one.
+    traceable : bool
+        Take that model in any case, for waveforms of parts of the simulation: see `trace`.
     clock_mhz : float
         The core's clock: scale of the waveform's time axis.
     watchdog : int
@@ -166,6 +168,7 @@ class Simulator:
         parameters: VtepParameters,
         *,
         waves: Path | None = None,
+        traceable: bool = False,
         clock_mhz: float = 156.25,
         watchdog: int = 100_000,
         message: Callable[[str], None] | None = None,
@@ -183,10 +186,10 @@ class Simulator:
                 verilog = cached_verilog(parameters, lambda: _write_verilog(parameters))
             train = None if training is None else partial(_train, parameters, training)
             message = message or (lambda _: None)
-            traced = waves is not None
+            traced = traceable or waves is not None
             model = build_model(verilog, parameters.data_width, waves=traced, train=train, message=message)
         if waves:
-            waves.open("wb").close()  # Verilator does not tell when it cannot
+            _check_writable(waves)
         self._library = Library(model)
         self._device: Device | None = None
         self._queued = [0, 0, 0]
@@ -213,6 +216,22 @@ class Simulator:
     def clock(self) -> int:
         """Clocks since the simulator began, resets included."""
         return self._library.clock(self._handle)
+
+    def trace(self, waves: Path | None) -> None:
+        """Complete the waveform that is being written, if any, and write ``waves`` from here on; None: no other one.
+
+        Raises
+        ------
+        OSError
+            The file cannot be written. What was being written goes on.
+        SimulationError
+            The model cannot write waveforms: see ``traceable``.
+        """
+        if not self._library.traces():
+            raise SimulationError("this model writes no waveforms")
+        if waves:
+            _check_writable(waves)
+        self._check(self._library.trace(self._handle, bytes(waves) if waves else None))
 
     def reset(self) -> None:
         """Reset the core for 4 clocks: tables, settings and counters are empty, frames under way are lost."""
@@ -333,6 +352,32 @@ class Simulator:
             feed = iter(frames)
             while count := self._push(number, feed):
                 self._queued[number] += count
+
+    def waiting(self, port: str) -> int:
+        """Frames that were queued for ``port`` and that no `step` or `run` has told to be taken."""
+        return self._queued[PORTS.index(port)]
+
+    def step(self, clocks: int) -> tuple[Result, bool]:
+        """Go on for at most ``clocks`` clocks with what was queued.
+
+        Returns
+        -------
+        tuple of Result and bool
+            What passed the ports since the last call, and whether the core is idle and nothing waits.
+
+        Raises
+        ------
+        SimulationError
+            As `run` does.
+        """
+        result = Result(self.clock)
+        status = self._library.run(self._handle, clocks, 0, self.watchdog, False)
+        for number in range(3):
+            self._collect(number, result)
+            self._queued[number] -= len(result.inputs[PORTS[number]])
+        result.last_clock = self.clock
+        self._check(status)
+        return result, status == DONE
 
     def run(
         self,
@@ -456,6 +501,10 @@ class Simulator:
             raise SimulationError(self._library.last_error().decode())
         if status == FAILED:
             raise SimulationError(self._library.error(self._handle).decode() + _progress(result, sent))
+
+
+def _check_writable(waves: Path) -> None:
+    waves.open("wb").close()  # Verilator does not tell when it cannot
 
 
 class _Transport:

@@ -16,7 +16,8 @@ from helpers.fake_device import FakeDevice
 from vtep.config import VtepParameters
 from vtep.control.counters import counter_map
 from vtep_host.cli import main
-from vtep_sim.serve import BoneDecoder, ServeError, serve
+from vtep_sim.register_socket import BoneDecoder, SocketError
+from vtep_sim.serve import serve
 
 from .test_adopt import Real
 
@@ -263,9 +264,9 @@ def test_decoder_forgets_noise_and_what_is_cut_short() -> None:
 
 def test_a_socket_in_use_is_left_alone(device: FakeDevice, tmp_path: Path) -> None:
     simulator: Any = SimpleNamespace(transport=device)
-    with pytest.raises(ServeError, match=r"cannot make the socket .*vtep\.sock: Address already in use"):
+    with pytest.raises(SocketError, match=r"cannot make the socket .*vtep\.sock: Address already in use"):
         serve(simulator, tmp_path / "vtep.sock")
     (tmp_path / "file").write_text("kept")
-    with pytest.raises(ServeError, match="Address already in use"):
+    with pytest.raises(SocketError, match="Address already in use"):
         serve(simulator, tmp_path / "file")
     assert (tmp_path / "file").read_text() == "kept"

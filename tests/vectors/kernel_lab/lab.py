@@ -15,8 +15,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from vtep_sim.live.namespace import Namespace
+
 from .capture_file import Packet, read_pcap
-from .namespace import Namespace
 from .offload import offloads_off
 
 LOCAL_HOST_MAC = "52:54:00:00:00:01"

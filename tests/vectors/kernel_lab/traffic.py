@@ -5,9 +5,10 @@ import struct
 import time
 from contextlib import closing
 
+from vtep_sim.live.namespace import Namespace
+
 from .frames import checksum
 from .lab import Lab, Segment
-from .namespace import Namespace
 
 TIMEOUT_SECONDS = 5.0
 ECHO_IDENTIFIER = 0x5645

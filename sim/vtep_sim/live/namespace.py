@@ -11,7 +11,13 @@ from typing import IO
 CLONE_NEWNET = 0x40000000
 PR_SET_PDEATHSIG = 1
 
+__all__ = ["CommandError", "Namespace"]
+
 _libc = ctypes.CDLL(None, use_errno=True)
+
+
+class CommandError(Exception):
+    """A command in a namespace failed; the message is its own."""
 
 
 def _check(result: int, call: str) -> None:
@@ -20,8 +26,9 @@ def _check(result: int, call: str) -> None:
         raise OSError(number, f"{call}: {os.strerror(number)}")
 
 
-def _die_with_parent() -> None:
+def _prepare_child() -> None:
     _libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    os.setsid()
 
 
 class Namespace:
@@ -61,17 +68,29 @@ class Namespace:
         """A path by which ``ip link ... netns`` finds the namespace while this process lives."""
         return f"/proc/{os.getpid()}/fd/{self.fd}"
 
-    def run(self, command: str) -> None:
-        """Run a command (words separated by blanks) in the namespace; an error ends the script with its message."""
+    def run(self, command: str, *, timeout: float | None = None) -> str:
+        """Run a command (words separated by blanks) in the namespace; what it prints.
+
+        Raises
+        ------
+        CommandError
+            It failed, or took longer than ``timeout`` seconds.
+        """
         with self:
-            done = subprocess.run(command.split(), capture_output=True, text=True, check=False)
+            try:
+                done = subprocess.run(command.split(), capture_output=True, text=True, check=False, timeout=timeout)
+            except FileNotFoundError:
+                raise CommandError(f"there is no command '{command.split()[0]}'") from None
+            except subprocess.TimeoutExpired:
+                raise CommandError(f"'{command}' was not done in {timeout:g} s") from None
         if done.returncode != 0:
-            raise SystemExit(f"'{command}' failed: {done.stderr.strip()}")
+            raise CommandError(f"'{command}' failed: {(done.stderr or done.stdout).strip()}")
+        return done.stdout
 
     def start(self, command: list[str], stdout: IO[bytes], stderr: IO[bytes]) -> subprocess.Popen[bytes]:
-        """Start a process in the namespace which dies with this one."""
+        """Start a process in the namespace which dies with this one, and which Ctrl-C of this one does not reach."""
         with self:
-            return subprocess.Popen(command, stdout=stdout, stderr=stderr, preexec_fn=_die_with_parent)
+            return subprocess.Popen(command, stdout=stdout, stderr=stderr, preexec_fn=_prepare_child)
 
     def sysctl(self, name: str, value: str | int) -> None:
         """Write ``/proc/sys/NAME``."""

@@ -1,0 +1,1 @@
+"""The simulated core between network interfaces of this machine."""

@@ -1,0 +1,116 @@
+"""Moves frames between interfaces and the simulated core, as fast as the simulation allows.
+
+The core's clock stands still while there is nothing for it to do: the simulation is no model of time between frames.
+"""
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from selectors import EVENT_READ, BaseSelector
+
+from ..harness import PORTS, Simulator
+from ..register_socket import RegisterSocket
+from .ports import InputFrame, LivePort
+
+__all__ = ["Engine", "Pace"]
+
+STEP_SECONDS = 0.001
+"""How long the simulation should go on before interfaces are looked at again: it adds to the delay of a frame."""
+LEAST_STEP, MOST_STEP = 64, 1 << 16
+"""Clocks."""
+BURST = 64
+"""Frames that are taken from an interface at once."""
+
+
+@dataclass
+class Pace:
+    """How the simulation goes: clocks simulated, and seconds spent on it."""
+
+    clocks: int = 0
+    seconds: float = 0.0
+
+
+class Engine:
+    """The loop around a simulator and the interfaces.
+
+    Parameters
+    ----------
+    simulator : Simulator
+        Configured, and idle.
+    ports : mapping of str to LivePort
+        All three.
+    selector : selectors.BaseSelector
+        Watches the interfaces from here on; may watch a `RegisterSocket` too.
+    ring : int
+        Frames, 1 or more, that wait in front of each port at most; further ones are lost, and counted.
+    """
+
+    def __init__(
+        self, simulator: Simulator, ports: Mapping[str, LivePort], selector: BaseSelector, *, ring: int = 256
+    ) -> None:
+        self.pace = Pace()
+        self._simulator = simulator
+        self._ports = ports
+        self._selector = selector
+        self._ring = ring
+        self._step = 1024
+        self._idle = True
+        for name, port in ports.items():
+            if port.interface is not None:
+                selector.register(port.interface, EVENT_READ, name)
+
+    def turn(self, patience: float) -> bool:
+        """Take what came, go on with the simulation for a moment, and send what left it.
+
+        Parameters
+        ----------
+        patience : float
+            Seconds to wait for a frame where the core is idle.
+
+        Returns
+        -------
+        bool
+            Whether clocks went by.
+        """
+        fresh: dict[str, list[InputFrame]] = {}
+        events = self._selector.select(patience if self._idle else 0)
+        for key, _ in events:
+            if isinstance(key.data, RegisterSocket):
+                key.data.handle(key.fileobj)
+                self._idle = False
+                continue
+            room = self._ring - self._simulator.waiting(key.data)
+            fresh[key.data] = list(self._ports[key.data].receive(room, BURST))
+        if not any(fresh.values()) and self._idle:
+            return False
+        self._simulator.queue(**fresh)
+        self._go_on()
+        return True
+
+    def stop(self) -> None:
+        """Take no further frames from the interfaces."""
+        for port in self._ports.values():
+            if port.interface is not None:
+                self._selector.unregister(port.interface)
+
+    def drain(self, seconds: float) -> bool:
+        """Let the core finish what it has, for at most ``seconds``; whether it did."""
+        end = time.monotonic() + seconds
+        while not self._idle and time.monotonic() < end:
+            self._go_on()
+        return self._idle
+
+    def _go_on(self) -> None:
+        started = time.perf_counter()
+        result, self._idle = self._simulator.step(self._step)
+        spent = time.perf_counter() - started
+        self.pace.clocks += result.clocks
+        self.pace.seconds += spent
+        if spent > 2 * STEP_SECONDS:
+            self._step = max(self._step // 2, LEAST_STEP)
+        elif spent < STEP_SECONDS / 2 and result.clocks == self._step:
+            self._step = min(self._step * 2, MOST_STEP)
+        for name in PORTS:
+            port = self._ports[name]
+            for frame in result.frames(name):
+                port.send(frame.data, error=frame.error)

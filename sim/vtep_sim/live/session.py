@@ -1,0 +1,237 @@
+"""A live session: from its options over the loop to its report."""
+
+import signal
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from selectors import DefaultSelector
+from types import FrameType
+
+from vtep.config import VtepParameters
+from vtep.control.counters import counter_map
+from vtep_host.config import Config, load
+from vtep_host.tables import limits_of
+
+from ..captures import OutputFiles
+from ..console import console, message
+from ..harness import PORTS, Simulator, Training
+from ..register_socket import RegisterSocket, SocketError
+from ..runner import UsageError
+from .display import Display, Refresher, losses, showing, shown
+from .engine import Engine
+from .interfaces import InterfaceError, Setup, open_interface
+from .ports import LivePort
+from .recording import Recording
+from .report import LiveReport
+from .window import WaveWindow
+
+__all__ = ["SessionOptions", "run_session"]
+
+START, SIGNAL = "start", "signal"
+DRAIN_SECONDS = 5.0
+ETHERNET_BYTES = 14
+OUTER_BYTES = {4: 20 + 8 + 8, 6: 40 + 8 + 8}
+"""IP, UDP and VXLAN header by the IP version (RFC 7348, section 5)."""
+LEAST_MTU = 68
+
+
+@dataclass(frozen=True, kw_only=True)
+class SessionOptions:
+    """What a session joins, reads and writes; ports are keys of ``interfaces`` and ``captures``.
+
+    ``waves_at``: "start", "signal" or the name of a drop or punt counter. ``seconds``: how long; None: until Ctrl-C.
+    """
+
+    config: Path
+    parameters: VtepParameters
+    interfaces: Mapping[str, str | None]
+    captures: Mapping[str, Path] = field(default_factory=dict)
+    ring: int = 256
+    socket: Path | None = None
+    waves: Path | None = None
+    waves_at: str = START
+    waves_clocks: int = 20_000
+    report: Path | None = None
+    seconds: float | None = None
+    optimize: bool = False
+
+
+def run_session(options: SessionOptions) -> None:
+    """Run until an interrupt (SIGINT, SIGTERM), or as long as the options say; print what happened.
+
+    Raises
+    ------
+    UsageError, vtep_host.config.ConfigError
+        Something is refused; no file was touched.
+    BuildError, SimulationError, OSError
+        As `vtep_sim.runner.run_captures` has it.
+    """
+    config = load(options.config, limits_of(options.parameters))
+    reasons = [name for name in counter_map(options.parameters) if not name.endswith(("_frames", "_bytes"))]
+    if options.waves_at not in (START, SIGNAL, *reasons):
+        raise UsageError(f"--waves-at {options.waves_at}: must be {START}, {SIGNAL} or one of {', '.join(reasons)}")
+    with ExitStack() as stack:
+        ports = _join(options, config, stack)
+        files = stack.enter_context(OutputFiles())
+        report_place = files.reserve(options.report) if options.report else None
+        simulator = stack.enter_context(
+            Simulator(
+                options.parameters,
+                traceable=options.waves is not None,
+                training=_training(options),
+                message=message,
+            )
+        )
+        simulator.configure(config)
+        for port, path in options.captures.items():
+            ports[port].recording = stack.enter_context(Recording(path))
+        report = _run(options, simulator, ports, reasons)
+        if report_place:
+            report_place.write_text(report.to_json(), encoding="utf-8")
+            files.commit()
+    _print(report, ports)
+
+
+def _training(options: SessionOptions) -> Training | None:
+    if not options.optimize:
+        return None
+    from ..bench.speed import training_for  # Scapy takes a second to load
+
+    return training_for(options.parameters)
+
+
+def _join(options: SessionOptions, config: Config, stack: ExitStack) -> dict[str, LivePort]:
+    """Open the interfaces."""
+    version = max((tunnel.remote.version for tunnel in config.tunnels), default=4)
+    outer = config.vtep.underlay_mtu
+    inner = max(outer - OUTER_BYTES[version] - ETHERNET_BYTES, LEAST_MTU)
+    setups = {"tenant": Setup(inner), "underlay": Setup(outer), "host": Setup(outer, config.vtep.mac)}
+    ports = {}
+    for port in PORTS:
+        ports[port] = LivePort()
+        text = options.interfaces.get(port)
+        if text:
+            try:
+                interface = open_interface(text, setups[port])
+            except InterfaceError as error:
+                raise UsageError(f"--{port} {error}") from None
+            stack.callback(interface.close)
+            ports[port].interface = interface
+    return ports
+
+
+def _run(
+    options: SessionOptions, simulator: Simulator, ports: Mapping[str, LivePort], reasons: list[str]
+) -> LiveReport:
+    driven = False
+    with ExitStack() as stack:
+        selector = stack.enter_context(DefaultSelector())
+        registers = None
+        if options.socket:
+            try:
+                registers = stack.enter_context(RegisterSocket(options.socket, simulator.transport, selector))
+            except SocketError as error:
+                raise UsageError(str(error)) from None
+        engine = Engine(simulator, ports, selector, ring=options.ring)
+        window = _window(options, simulator, registers)
+        if window:
+            stack.callback(window.close)
+        refresher = Refresher(Display(ports, engine.pace), stack.enter_context(showing()))
+        message(_told(options))
+        started = time.monotonic()
+        end = None if options.seconds is None else started + options.seconds
+        drops: dict[str, int] = {}
+        with _ends(window) as ended:
+            while not ended() and (end is None or time.monotonic() < end):
+                patience = refresher.patience if end is None else min(refresher.patience, end - time.monotonic())
+                if engine.turn(max(patience, 0.0)) and window:
+                    window.update()
+                if not refresher.patience:
+                    if registers is None or not registers.connected:
+                        drops = simulator.device.read_counters(reasons)
+                    for port in ports.values():
+                        port.update()
+                    refresher.show(drops)
+            engine.stop()
+            done = engine.drain(DRAIN_SECONDS)
+        for port in ports.values():
+            port.update()
+        driven = registers is not None and registers.used
+    # What was applied meanwhile may have other names: then counters of VNIs and tunnels go by their index.
+    counters = simulator.device.read_counters() if driven else simulator.counters()
+    return LiveReport.of(
+        options.parameters,
+        ports,
+        engine.pace,
+        counters,
+        config=str(options.config),
+        interfaces={port: options.interfaces.get(port) for port in PORTS},
+        seconds=time.monotonic() - started,
+        left_inside=not done,
+    )
+
+
+def _window(options: SessionOptions, simulator: Simulator, registers: RegisterSocket | None) -> WaveWindow | None:
+    if options.waves is None:
+        return None
+    event: Callable[[], bool] | None = None
+    if options.waves_at == SIGNAL:
+        event = _never
+    elif options.waves_at != START:
+        device, name = simulator.device, options.waves_at
+        before = device.read_counter(name)
+
+        def event() -> bool:
+            return not (registers and registers.connected) and device.read_counter(name) > before
+
+    return WaveWindow(simulator, options.waves, options.waves_clocks, event=event, message=message)
+
+
+def _never() -> bool:
+    return False
+
+
+@contextmanager
+def _ends(window: WaveWindow | None) -> Iterator[Callable[[], bool]]:
+    """Meanwhile signals only set marks: the loop ends between two steps, and not within one."""
+    signals: list[int] = []
+
+    def note(number: int, _frame: FrameType | None) -> None:
+        if number == signal.SIGUSR1:
+            if window:
+                window.trigger()
+        else:
+            signals.append(number)
+
+    before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)}
+    try:
+        yield lambda: bool(signals)
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _told(options: SessionOptions) -> str:
+    joined = ", ".join(f"{port} {options.interfaces.get(port) or 'none'}" for port in PORTS)
+    registers = f"; registers at unix:{options.socket}" if options.socket else ""
+    return f"live: {joined}{registers}; Ctrl-C ends it"
+
+
+def _print(report: LiveReport, ports: Mapping[str, LivePort]) -> None:
+    out = console()
+    for name, counts in report.ports.items():
+        out.print(
+            f"{name}: {counts['frames_in']} frames, {counts['bytes_in']} bytes in; "
+            f"{counts['frames_out']} frames, {counts['bytes_out']} bytes out",
+            markup=False,
+        )
+    for line in losses(ports):
+        out.print(line, markup=False)
+    drops = {name: count for name, count in report.counters.items() if not name.endswith(("_frames", "_bytes"))}
+    out.print(f"dropped or punted by the core: {shown(drops)}", markup=False)
+    if report.left_inside:
+        out.print("frames were left inside the core when time was up", markup=False)
+    speed = report.clocks / report.simulated_seconds if report.simulated_seconds else 0
+    out.print(f"{report.clocks} clocks in {report.seconds:.1f} s, {speed:.0f} a second while busy", markup=False)

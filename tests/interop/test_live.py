@@ -1,0 +1,231 @@
+"""`vtep-sim live` as a program, on TAP devices and on existing interfaces; its peer is the kernel's VXLAN device."""
+
+import re
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from scapy.layers.inet import IP, UDP
+from scapy.layers.l2 import Dot1Q, Ether
+from scapy.packet import Raw
+
+from vtep_sim.captures import read_capture
+from vtep_sim.live.demo import live_demo
+from vtep_sim.live.lab import CommandError, LiveLab
+from vtep_sim.live.namespace import Namespace
+
+CONFIG = """
+[vtep]
+mac = "02:00:00:00:00:01"
+ipv4 = "10.0.0.1"
+underlay_mtu = 1600
+
+[[vni]]
+id = 100
+flood = ["peer"]
+
+[[tunnel]]
+name = "peer"
+remote = "10.0.0.2"
+remote_mac = "02:00:00:00:00:02"
+"""
+WAIT = 20.0
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Path:
+    path = tmp_path / "vtep.toml"
+    path.write_text(CONFIG)
+    return path
+
+
+def bring_up(lab: LiveLab) -> None:
+    """Addresses of the peer, of its VXLAN device, of the tenant and of the VTEP."""
+    for space, device, address in (
+        (lab.peer, "underlay", "10.0.0.2/24"),
+        (lab.tenant, "tenant", "192.0.2.1/24"),
+        (lab.host, "host", "10.0.0.1/24"),
+    ):
+        space.run(f"ip address add {address} dev {device}")
+    lab.peer.run("ip link set underlay address 02:00:00:00:00:02 up")
+    lab.peer.run("ip link add vx type vxlan id 100 dstport 4789 local 10.0.0.2 remote 10.0.0.1 dev underlay")
+    lab.peer.run("ip address add 192.0.2.2/24 dev vx")
+    lab.peer.run("ip link set vx up")
+    lab.tenant.run("ip link set tenant up")
+    lab.host.run("ip link set host up")
+
+
+def echo(client: Namespace, server: Namespace, address: str, sizes: list[int]) -> None:
+    """Send a datagram of each size and wait for the same one back."""
+    with server:
+        answering = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    with client:
+        asking = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    with answering, asking:
+        answering.bind((address, 7))
+        for end in (answering, asking):
+            end.settimeout(WAIT)
+        for number, size in enumerate(sizes):
+            data = bytes([number & 0xFF]) * size
+            asking.sendto(data, (address, 7))
+            seen, back = answering.recvfrom(1 << 16)
+            assert seen == data
+            answering.sendto(seen, back)
+            assert asking.recv(1 << 16) == data
+
+
+@pytest.mark.slow
+def test_tap_devices_report_and_captures(config: Path, tmp_path: Path) -> None:
+    captures = {port: tmp_path / f"{port}.pcapng" for port in ("tenant", "underlay", "host")}
+    options = [part for port, path in captures.items() for part in (f"--{port}-capture", str(path))]
+    with LiveLab(config, options) as lab:
+        bring_up(lab)
+        assert "mtu 1550" in lab.tenant.run("ip link show tenant"), "what fits the underlay"
+        assert "02:00:00:00:00:01" in lab.host.run("ip link show host"), "the VTEP's own MAC"
+        echo(lab.tenant, lab.peer, "192.0.2.2", [1, 64, 1000, 1522])
+        echo(lab.peer, lab.host, "10.0.0.1", [10])  # the slow path: ARP and UDP that is no VXLAN
+        report = lab.stop()
+        assert "tenant: " in lab.log()
+    ports, counters = report["ports"], report["counters"]
+    for name, counts in ports.items():
+        lost = [counts[kind] for kind in ("overrun", "kernel_lost", "left_out", "marked")]
+        assert lost == [0, 0, 0, 0], name
+        frames = read_capture(captures[name]).frames
+        assert len(frames) == counts["frames_in"] + counts["frames_out"] + counts["refused"]
+        assert counters[f"{name}_rx_frames"] == counts["frames_in"]
+        assert counters[f"{name}_rx_bytes"] == counts["bytes_in"]
+    assert counters["tenant_tx_frames"] == ports["tenant"]["frames_out"] + ports["tenant"]["refused"]
+    assert not report["left_inside"]
+
+
+@pytest.mark.slow
+def test_existing_interfaces_through_packet_sockets(config: Path, tmp_path: Path) -> None:
+    """The core between two veth pairs; checksums left to devices and a tag that was taken off are put right."""
+    core, tenant, peer = Namespace(), Namespace(), Namespace()
+    log_path = tmp_path / "log"
+    spaces = (core, tenant, peer)
+    try:
+        for space, name, mtu in ((tenant, "vt", 1500), (peer, "vu", 1600)):
+            core.run(f"ip link add name {name} mtu {mtu} type veth peer name {name} mtu {mtu} netns {space.path}")
+            core.run(f"ip link set {name} up")
+            space.run(f"ip link set {name} up")
+        tenant.run("ip address add 192.0.2.1/24 dev vt")
+        peer.run("ip link set vu address 02:00:00:00:00:02")
+        peer.run("ip address add 10.0.0.2/24 dev vu")
+        peer.run("ip neighbor add 10.0.0.1 lladdr 02:00:00:00:00:01 dev vu")
+        peer.run("ip link add vx type vxlan id 100 dstport 4789 local 10.0.0.2 remote 10.0.0.1 dev vu")
+        peer.run("ip address add 192.0.2.2/24 dev vx")
+        peer.run("ip link set vx up")
+        command = [sys.executable, "-m", "vtep_sim", "live", "--config", str(config)]
+        capture = tmp_path / "t.pcap"
+        command += ["--tenant", "if:vt", "--underlay", "if:vu", "--tenant-capture", str(capture)]
+        with log_path.open("wb") as log:
+            process = core.start(command, log, log)
+        wait_for(log_path, process)
+        echo(tenant, peer, "192.0.2.2", [1, 100, 1472])
+        with tenant:
+            raw = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
+        tagged = bytes(
+            Ether(src="52:54:00:00:00:01", dst="52:54:00:00:00:0a")
+            / Dot1Q(vlan=77, prio=3)
+            / IP(src="192.0.2.1", dst="192.0.2.9")
+            / UDP(sport=1, dport=2)
+            / Raw(b"tagged" * 10)
+        )
+        with raw:
+            raw.bind(("vt", 0))
+            raw.send(tagged)
+            end = time.monotonic() + WAIT
+            while tagged not in (frames := [frame.data for frame in read_capture(capture).frames]):
+                assert time.monotonic() < end, frames
+                time.sleep(0.2)
+        process.terminate()
+        assert process.wait(30) == 0, log_path.read_text()
+        assert re.search(r"^underlay: \d+ frames", log_path.read_text(), re.MULTILINE)
+        for frame in (frame for frame in frames if frame[12:14] == b"\x08\x00" and frame[23] == 17):
+            packet = Ether(frame)
+            before = packet[UDP].chksum
+            del packet[UDP].chksum
+            assert Ether(bytes(packet))[UDP].chksum == before, "a checksum was left undone"
+    finally:
+        for space in spaces:
+            space.close()
+
+
+def wait_for(log: Path, process: subprocess.Popen[bytes]) -> None:
+    end = time.monotonic() + 900
+    while not re.search(r"^live: ", log.read_text(), re.MULTILINE):
+        assert process.poll() is None, log.read_text()
+        assert time.monotonic() < end
+        time.sleep(0.05)
+
+
+@pytest.mark.slow
+def test_vtep_ctl_changes_the_core_while_frames_flow(config: Path, tmp_path: Path) -> None:
+    way = tmp_path / "vtep.sock"
+    changed = tmp_path / "changed.toml"
+    changed.write_text(CONFIG.replace("id = 100", "id = 200"))
+
+    def control(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+        command = [Path(sys.executable).with_name("vtep-ctl"), "--via", f"unix:{way}", *arguments]
+        return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+
+    with LiveLab(config, ["--socket", str(way)]) as lab:
+        bring_up(lab)
+        echo(lab.tenant, lab.peer, "192.0.2.2", [100])
+        verified = control("verify", config)
+        assert verified.returncode == 0, verified
+        applied = control("apply", changed)
+        assert applied.returncode == 0, applied
+        lab.peer.run("ip link del vx")
+        lab.peer.run("ip link add vx type vxlan id 200 dstport 4789 local 10.0.0.2 remote 10.0.0.1 dev underlay")
+        lab.peer.run("ip address add 192.0.2.2/24 dev vx")
+        lab.peer.run("ip link set vx up")
+        lab.tenant.run("ip neighbor flush all")
+        echo(lab.tenant, lab.peer, "192.0.2.2", [100])
+        counted = control("counters", "--json")
+        assert counted.returncode == 0, counted
+        lab.stop()
+    assert not way.exists()
+
+
+@pytest.mark.full
+@pytest.mark.slow
+def test_a_waveform_around_a_drop(config: Path, tmp_path: Path) -> None:
+    waves = tmp_path / "w.fst"
+    options = ["--waves", str(waves), "--waves-at", "unknown_vni", "--waves-clocks", "2000"]
+    with LiveLab(config, options) as lab:
+        bring_up(lab)
+        echo(lab.tenant, lab.peer, "192.0.2.2", [100])
+        lab.peer.run("ip link add stray type vxlan id 999 dstport 4789 local 10.0.0.2 remote 10.0.0.1 dev underlay")
+        lab.peer.run("ip link set stray up")
+        lab.peer.run("ip address add 198.51.100.2/24 dev stray")
+        lab.peer.run("ip neighbor add 198.51.100.9 lladdr 52:54:00:00:00:0a dev stray")
+        with lab.peer:
+            line = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        with line:
+            line.sendto(b"astray", ("198.51.100.9", 9))
+        echo(lab.tenant, lab.peer, "192.0.2.2", [1500] * 30)
+        report = lab.stop()
+        assert report["counters"]["unknown_vni"] >= 1
+        assert re.search(r"waveform around clock \d+", lab.log())
+    assert waves.stat().st_size > 10_000
+    assert [path.name for path in tmp_path.iterdir() if path.suffix == ".part"] == []
+
+
+def test_a_core_that_cannot_start_says_why(tmp_path: Path) -> None:
+    path = tmp_path / "vtep.toml"
+    path.write_text("[vtep]\n")
+    with pytest.raises(CommandError, match=r"(?s)vtep-sim live does not start: .*mac"):
+        LiveLab(path)
+
+
+@pytest.mark.full
+@pytest.mark.slow
+def test_the_demonstration_passes() -> None:
+    steps = live_demo(megabytes=2, seconds=2)
+    assert [step for step in steps if step.passed is False] == []
+    assert len(steps) == 24

@@ -1,0 +1,351 @@
+"""The live loop: every frame of an interface is in the core or counted as lost; waveforms around events."""
+
+import random
+import socket
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from selectors import DefaultSelector
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from scapy.layers.inet import IP, TCP, UDP
+from scapy.layers.inet6 import IPv6
+from scapy.layers.l2 import Ether
+from scapy.packet import Raw
+from typer.testing import CliRunner
+
+from helpers.loopback import loopback
+from vtep.config import VtepParameters
+from vtep_sim.captures import read_capture
+from vtep_sim.cli import app
+from vtep_sim.harness import SimulationError, Simulator
+from vtep_sim.live.display import Display, losses
+from vtep_sim.live.engine import Engine
+from vtep_sim.live.interfaces import InterfaceError, Setup, open_interface
+from vtep_sim.live.packet_socket import complete_checksum
+from vtep_sim.live.ports import LivePort
+from vtep_sim.live.recording import Recording
+from vtep_sim.live.window import WaveWindow
+
+PARAMETERS = VtepParameters()
+PASSES = {"tenant": "underlay", "underlay": "tenant", "host": "host"}
+CONFIG = Path(__file__).resolve().parents[2] / "vectors" / "ipv4" / "vtep.toml"
+
+
+class Wire:
+    """An interface whose other end the test holds."""
+
+    name = "wire"
+
+    def __init__(self) -> None:
+        self.near, self.far = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        for end in (self.near, self.far):
+            end.setblocking(False)
+        self.up = True
+
+    def fileno(self) -> int:
+        return self.near.fileno()
+
+    def receive(self) -> bytes | None:
+        try:
+            data = self.near.recv(1 << 17)
+        except BlockingIOError:
+            return None
+        return b"" if data == b"joined" else data
+
+    def send(self, frame: bytes) -> bool:
+        if self.up:
+            self.near.send(frame)
+        return self.up
+
+    def lost(self) -> int:
+        return 7
+
+    def hint(self) -> str:
+        return "turn it off"
+
+    def close(self) -> None:
+        self.near.close()
+        self.far.close()
+
+    def taken(self) -> list[bytes]:
+        frames = []
+        while True:
+            try:
+                frames.append(self.far.recv(1 << 17))
+            except BlockingIOError:
+                return frames
+
+
+@pytest.fixture(scope="module")
+def simulator() -> Iterator[Simulator]:
+    with Simulator(PARAMETERS, verilog=loopback(PARAMETERS)) as simulator:
+        yield simulator
+
+
+@pytest.fixture
+def ports() -> Iterator[dict[str, LivePort]]:
+    ports = {name: LivePort(Wire()) for name in PASSES}
+    yield ports
+    for port in ports.values():
+        assert port.interface is not None
+        port.interface.close()
+
+
+@pytest.fixture
+def wires(ports: dict[str, LivePort]) -> dict[str, Any]:
+    return {name: port.interface for name, port in ports.items()}
+
+
+@pytest.fixture
+def engine(simulator: Simulator, ports: dict[str, LivePort]) -> Iterator[Engine]:
+    simulator.reset()
+    with DefaultSelector() as selector:
+        yield Engine(simulator, ports, selector, ring=32)
+
+
+def spin(engine: Engine) -> None:
+    """Turn until nothing is left to do."""
+    while engine.turn(0):
+        pass
+
+
+def test_frames_pass_in_order_and_are_counted(
+    engine: Engine, ports: dict[str, LivePort], wires: dict[str, Any], rng: random.Random
+) -> None:
+    sent = {name: [rng.randbytes(rng.randint(1, 1514)) for _ in range(30)] for name in PASSES}
+    for name, frames in sent.items():
+        for frame in frames:
+            wires[name].far.send(frame)
+    spin(engine)
+    for source, sink in PASSES.items():
+        assert wires[sink].taken() == sent[source]
+        counts = ports[source].counts
+        assert (counts.frames_in, counts.bytes_in) == (30, sum(map(len, sent[source])))
+        counts = ports[sink].counts
+        assert (counts.frames_out, counts.bytes_out) == (30, sum(map(len, sent[source])))
+    assert losses(ports) == ["turn it off"] * 3, "only the hints"
+
+
+def test_no_clock_passes_while_nothing_comes(engine: Engine, simulator: Simulator) -> None:
+    before = simulator.clock
+    started = time.monotonic()
+    assert not engine.turn(0.05)
+    assert time.monotonic() - started >= 0.04, "it waits, and does not spin"
+    assert simulator.clock == before
+
+
+def test_what_the_ring_cannot_hold_is_counted(
+    engine: Engine, ports: dict[str, LivePort], wires: dict[str, Any], simulator: Simulator
+) -> None:
+    simulator.pace("tenant", "in", hold=simulator.clock + 3000)
+    for number in range(50):
+        wires["tenant"].far.send(bytes([number]) * 60)
+    spin(engine)
+    simulator.pace("tenant", "in")
+    counts = ports["tenant"].counts
+    assert (counts.frames_in, counts.overrun) == (32, 18)
+    assert wires["underlay"].taken() == [bytes([number]) * 60 for number in range(32)]
+    assert losses(ports)[0] == "tenant: 18 frames lost in front of the core, whose ring was full"
+
+
+def test_losses_before_and_behind_the_core_are_told(
+    engine: Engine, ports: dict[str, LivePort], wires: dict[str, Any]
+) -> None:
+    wires["underlay"].up = False
+    wires["tenant"].far.send(b"joined")
+    wires["tenant"].far.send(bytes(60))
+    spin(engine)
+    for port in ports.values():
+        port.update()
+    assert (ports["tenant"].counts.left_out, ports["underlay"].counts.refused) == (1, 1)
+    assert ports["underlay"].counts.frames_out == 0
+    told = losses(ports)
+    assert "tenant: 7 frames lost in the kernel, before they were taken" in told
+    assert "tenant: 1 frames lost joined segments that are no frames" in told
+    assert "underlay: 1 frames lost behind the core, as the interface did not take them" in told
+    assert "turn it off" in told
+
+
+def test_a_marked_frame_goes_nowhere() -> None:
+    wire = Wire()
+    port = LivePort(wire)
+    port.send(b"spoiled", error=True)
+    port.send(b"good", error=False)
+    assert wire.taken() == [b"good"]
+    assert (port.counts.marked, port.counts.frames_out) == (1, 1)
+    wire.close()
+
+
+def test_after_stop_the_core_is_drained_and_takes_nothing(
+    engine: Engine, wires: dict[str, Any], ports: dict[str, LivePort]
+) -> None:
+    for _ in range(20):
+        wires["tenant"].far.send(bytes(1500))
+    engine.turn(0)
+    engine.stop()
+    wires["tenant"].far.send(bytes(60))
+    assert engine.drain(5.0)
+    assert len(wires["underlay"].taken()) == ports["tenant"].counts.frames_in == 20
+
+
+def test_a_hung_core_is_told_however_short_the_steps_are() -> None:
+    with Simulator(PARAMETERS, verilog=loopback(PARAMETERS), watchdog=5000) as simulator:
+        simulator.pace("underlay", "out", hold=1 << 40)
+        simulator.queue(tenant=[SimpleNamespace(data=bytes(60), error=False)])
+
+        def go_on() -> None:
+            for _ in range(6000 // 64 + 100):
+                simulator.step(64)
+
+        with pytest.raises(SimulationError, match="no beat on any port for 5000 clocks"):
+            go_on()
+
+
+def test_display_shows_totals_and_losses(ports: dict[str, LivePort], engine: Engine, wires: dict[str, Any]) -> None:
+    display = Display(ports, engine.pace)
+    wires["tenant"].far.send(bytes(60))
+    spin(engine)
+    line = display.line({"no_vni": 3, "mtu": 0})
+    assert "tenant 1 in 0 out 0 lost; underlay 0 in 1 out 0 lost" in line
+    assert "dropped or punted: no_vni 3;" in line
+    assert display.table({}).renderables
+
+
+@pytest.mark.parametrize("suffix", ["pcap", "pcapng"])
+def test_recording_is_a_capture_at_any_time(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"t.{suffix}"
+    with Recording(path) as recording:
+        assert read_capture(path).frames == []
+        recording.write(b"\1" * 61)
+        recording.flush()
+        before = time.time_ns()
+        (frame,) = read_capture(path).frames
+        recording.write(b"\2" * 60)
+    assert [frame.data for frame in read_capture(path).frames] == [b"\1" * 61, b"\2" * 60]
+    assert 0 <= before - frame.stamp < 60e9
+
+
+class Traced:
+    """A simulator as far as a `WaveWindow` sees it."""
+
+    def __init__(self) -> None:
+        self.clock = 0
+        self.part: Path | None = None
+
+    def trace(self, waves: Path | None) -> None:
+        self.part = waves
+        if waves:
+            waves.write_text(f"from {self.clock}")
+
+
+def window_run(path: Path, events: list[int], *, end: int, clocks: int = 100) -> list[str]:
+    """Step by 10 clocks; an event at each of ``events``; return what was told."""
+    traced: Any = Traced()
+    told: list[str] = []
+    window = WaveWindow(traced, path, clocks, event=lambda: traced.clock in events, message=told.append)
+    while traced.clock < end:
+        traced.clock += 10
+        window.update()
+    window.close()
+    assert traced.part is None
+    return told
+
+
+@pytest.mark.parametrize(
+    ("event", "kept"),
+    [
+        (30, {"w.fst": "from 0"}),
+        (170, {"w.fst": "from 100"}),
+        (120, {"w.fst": "from 100", "w-before.fst": "from 0"}),
+        (420, {"w.fst": "from 400", "w-before.fst": "from 300"}),
+    ],
+)
+def test_window_keeps_what_surrounds_the_first_event(tmp_path: Path, event: int, kept: dict[str, str]) -> None:
+    told = window_run(tmp_path / "w.fst", [event, event + 20, 700], end=1000)
+    assert {path.name: path.read_text() for path in tmp_path.iterdir()} == kept
+    assert len(told) == 1
+    assert f"around clock {event}" in told[0]
+
+
+def test_window_without_an_event_leaves_nothing(tmp_path: Path) -> None:
+    assert window_run(tmp_path / "w.fst", [], end=1000) == []
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_window_that_is_cut_short_is_kept(tmp_path: Path) -> None:
+    assert len(window_run(tmp_path / "w.fst", [990], end=1000)) == 1
+    assert (tmp_path / "w.fst").read_text() == "from 900"
+
+
+def test_real_waveforms_of_a_window(tmp_path: Path) -> None:
+    with Simulator(PARAMETERS, verilog=loopback(PARAMETERS), traceable=True) as simulator:
+        happened = False
+        window = WaveWindow(simulator, tmp_path / "w.fst", 400, event=lambda: happened, message=lambda _: None)
+        for _ in range(40):
+            simulator.queue(tenant=[SimpleNamespace(data=bytes(60), error=False)])
+            simulator.step(100)
+            window.update()
+            happened = simulator.clock > 900
+        window.close()
+        found = sorted(path.name for path in tmp_path.iterdir())
+        assert found in (["w-before.fst", "w.fst"], ["w.fst"])
+        assert all(path.stat().st_size > 300 for path in tmp_path.iterdir())
+
+
+def test_a_model_without_waveforms_says_so(simulator: Simulator, tmp_path: Path) -> None:
+    with pytest.raises(SimulationError, match="writes no waveforms"):
+        simulator.trace(tmp_path / "w.fst")
+
+
+@pytest.mark.parametrize("packet", [IP() / UDP(), IP() / TCP(), IPv6() / UDP(), IPv6() / TCP()])
+@pytest.mark.parametrize("length", [0, 1, 2, 33, 1400])
+def test_a_checksum_left_to_a_device_is_completed(packet: Any, length: int, rng: random.Random) -> None:
+    frame = bytes(Ether() / packet / Raw(rng.randbytes(length)))
+    tcp = packet.haslayer(TCP)
+    start = 14 + (20 if packet.haslayer(IP) else 40)
+    offset = 16 if tcp else 6
+    # What a stack leaves: the sum over the pseudo-header, not complemented.
+    body = frame[start : start + offset] + b"\0\0" + frame[start + offset + 2 :]
+    addresses = frame[26:34] if packet.haslayer(IP) else frame[22:54]
+    pseudo = addresses + len(body).to_bytes(4) + (6 if tcp else 17).to_bytes(4)
+    total = sum(int.from_bytes(pseudo[i : i + 2]) for i in range(0, len(pseudo), 2))
+    while total >> 16:
+        total = (total & 0xFFFF) + (total >> 16)
+    half = frame[: start + offset] + total.to_bytes(2) + frame[start + offset + 2 :]
+    assert complete_checksum(half, start, offset) == frame
+
+
+@pytest.mark.parametrize("text", ["", "eth0", "tap:", "if:", "veth:x", "tap"])
+def test_what_names_no_interface_is_refused(text: str) -> None:
+    with pytest.raises(InterfaceError, match="names no interface: tap:NAME for a new TAP device"):
+        open_interface(text, Setup())
+
+
+@pytest.mark.parametrize("name", ["x" * 16, "a/b"])
+def test_impossible_tap_names_are_refused(name: str) -> None:
+    with pytest.raises(InterfaceError, match="a name has 1 to 15 characters, none of them a slash"):
+        open_interface(f"tap:{name}", Setup())
+
+
+@pytest.mark.parametrize(
+    ("options", "text"),
+    [
+        ([], "no interface: give --tenant, --underlay or --host"),
+        (["--tenant", "eth0"], "--tenant 'eth0' names no interface"),
+        (["--tenant", "if:no-such-device"], "--tenant if:no-such-device: "),
+        (["--tenant", "tap:x", "--waves-at", "nothing"], "--waves-at nothing: must be start, signal or one of"),
+        (["--tenant", "tap:x", "--data-width", "12"], "data_width"),
+    ],
+)
+def test_refused_options_touch_no_file(options: list[str], text: str, tmp_path: Path) -> None:
+    report = tmp_path / "r.json"
+    report.write_text("good")
+    command = ["live", "--config", str(CONFIG), "--report", str(report), *options]
+    result = CliRunner().invoke(app, command, catch_exceptions=False)
+    assert result.exit_code == 2, result.output
+    assert text in result.output.replace("\n", " ")
+    assert [path.name for path in tmp_path.iterdir()] == ["r.json"]
+    assert report.read_text() == "good"

@@ -95,6 +95,8 @@ class LiveLab:
         self._process: subprocess.Popen[bytes] | None = None
         try:
             core, self.tenant, self.peer, self.host = (self._namespace() for _ in range(4))
+            # The devices say nothing before they are moved, so the core sees only what the lab's user lets be sent.
+            core.sysctl("net/ipv6/conf/default/disable_ipv6", 1)
             self._log = Path(self._folder.name, "log")
             self._report = Path(self._folder.name, "report.json")
             command = [sys.executable, "-m", "vtep_sim", "live", "--config", str(config), "--report", str(self._report)]

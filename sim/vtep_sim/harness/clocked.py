@@ -17,6 +17,7 @@ NAME = r"(?:\\\S+(?= )|[A-Za-z_]\w*)"
 TOKEN = re.compile(r"\\\S+|(?<![\w'])[A-Za-z_]\w*")
 ASSIGNMENT = re.compile(rf"(\s+)({NAME}) *((?:\[[^\]]*\] )?)= (.*;)$")
 TAKE_OVER = re.compile(rf"    ({NAME}) *<= ({NAME}) *;$")
+CLOCKED = re.compile(rf"  always (@\(posedge {NAME} ?\))$")
 DECLARATION = re.compile(rf"  reg (?:\[\d+:\d+\] )?({NAME}) *;$")
 
 
@@ -39,12 +40,12 @@ def _end_of_process(lines: list[str], start: int) -> int:
 
 def _merged(lines: list[str]) -> list[str]:
     uses = Counter(token for line in lines for token in TOKEN.findall(line))
-    taken: dict[str, tuple[str, int]] = {}  # next value: register, line of the clocked process
+    taken: dict[str, tuple[str, str, int]] = {}  # next value: register, its clock's edge, line of the clocked process
     processes: dict[str, tuple[int, int]] = {}  # next value: lines of the combinational process
     declarations: dict[str, int] = {}
     for number, line in enumerate(lines):
-        if line == "  always @(posedge clk)" and (match := TAKE_OVER.match(lines[number + 1])):
-            taken[match[2]] = (match[1], number)
+        if (clocked_by := CLOCKED.match(line)) and (match := TAKE_OVER.match(lines[number + 1])):
+            taken[match[2]] = (match[1], clocked_by[1], number)
         elif line in ("  always @*", "  always @* begin"):
             end = _end_of_process(lines, number)
             targets = {match[2] for text in lines[number:end] if (match := ASSIGNMENT.match(text))}
@@ -53,7 +54,7 @@ def _merged(lines: list[str]) -> list[str]:
         elif match := DECLARATION.match(line):
             declarations[match[1]] = number
     result: list[str | None] = list(lines)
-    for name, (register, clocked) in taken.items():
+    for name, (register, edge, clocked) in taken.items():
         if name not in processes or name not in declarations:
             continue
         start, end = processes[name]
@@ -62,15 +63,15 @@ def _merged(lines: list[str]) -> list[str]:
         assignments = sum(bool(ASSIGNMENT.match(text)) for text in process)
         if uses[name] != assignments + 2:
             continue
-        result[start:end] = _clocked(process, register)
+        result[start:end] = _clocked(process, register, edge)
         result[clocked] = result[clocked + 1] = result[declarations[name]] = None
     return [line for line in result if line is not None]
 
 
-def _clocked(process: list[str], register: str) -> list[str | None]:
-    """Return the clocked form of a process that computes the next value of ``register``, line by line."""
+def _clocked(process: list[str], register: str, edge: str) -> list[str | None]:
+    """Return the form clocked by ``edge`` of a process that computes the next value of ``register``, line by line."""
     spaced = f"{register} " if register.startswith("\\") else register
-    changed: list[str | None] = [process[0].replace("@*", "@(posedge clk)")]
+    changed: list[str | None] = [process[0].replace("@*", edge)]
     for line in process[1:]:
         match = ASSIGNMENT.match(line)
         if match is None:

@@ -6,12 +6,15 @@ import sys
 
 import pytest
 
+from vtep.config import VtepParameters
 from vtep.control.bank import CounterBank
 from vtep.lookup.hashed import HashedMatch
 from vtep.stream.arbiter import PacketArbiter
 from vtep.stream.axi import AxiStreamSource
 from vtep.stream.fifo import TokenQueue
 from vtep.verilog import to_verilog
+from vtep.vxlan.axi import VtepAxi
+from vtep_sim.harness.build import cached_verilog
 from vtep_sim.harness.clocked import merge_next_values
 
 PROOF = """
@@ -100,6 +103,20 @@ def test_a_register_whose_next_value_is_its_own_affair() -> None:
     # The other next value is an output too: left as it is.
     assert "    kept <= _02_;" in merged
     assert "    _02_ = kept;" in merged
+
+
+@pytest.mark.parametrize("clock", ["core_clk", "\\a.clk "])
+def test_whatever_the_clock_is_called(clock: str) -> None:
+    other = re.sub(r"\bclk\b", lambda _: clock, MODULE)
+    assert merge_next_values(other) == re.sub(r"\bclk\b", lambda _: clock, merge_next_values(MODULE))
+
+
+@pytest.mark.slow
+def test_hardly_a_register_of_the_core_is_left_out() -> None:
+    parameters = VtepParameters()
+    verilog = cached_verilog(parameters, lambda: to_verilog(VtepAxi(parameters), "vtep"))
+    before, after = (len(re.findall(r"always @\*", text)) for text in (verilog, merge_next_values(verilog)))
+    assert after < before / 5
 
 
 def test_nothing_changes(tmp_path) -> None:

@@ -23,6 +23,7 @@ __all__ = [
     "captured_outputs",
     "check_run",
     "make_parameters",
+    "refuse_clashes",
     "run_captures",
     "trace_outputs",
 ]
@@ -93,17 +94,26 @@ def make_parameters(
         raise UsageError(str(error)) from None
 
 
-def _check_paths(options: RunOptions) -> None:
-    """Refuse output files that would overwrite an input or one another."""
-    taken = {path.resolve(): f"--{port}-in" for port, path in options.inputs.items()}
-    taken[options.config.resolve()] = "--config"
-    written = {f"--{port}-out": path for port, path in options.outputs.items()}
-    written |= {name: path for name, path in (("--report", options.report), ("--waves", options.waves)) if path}
+def refuse_clashes(read: Mapping[str, Path], written: Mapping[str, Path]) -> None:
+    """Refuse output files that would overwrite an input or one another; the files by the options that name them.
+
+    Raises
+    ------
+    UsageError
+    """
+    taken = {path.resolve(): name for name, path in read.items()}
     for name, path in written.items():
         place = path.resolve()
         if place in taken:
             raise UsageError(f"{name} {path} is the file of {taken[place]} too")
         taken[place] = name
+
+
+def _check_paths(options: RunOptions) -> None:
+    read = {f"--{port}-in": path for port, path in options.inputs.items()}
+    written = {f"--{port}-out": path for port, path in options.outputs.items()}
+    written |= {name: path for name, path in (("--report", options.report), ("--waves", options.waves)) if path}
+    refuse_clashes(read | {"--config": options.config}, written)
 
 
 def run_captures(options: RunOptions, *, message: Message, progress: Progress | None = None) -> RunReport:

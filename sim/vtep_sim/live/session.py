@@ -18,7 +18,7 @@ from ..captures import OutputFiles
 from ..console import console, message
 from ..harness import PORTS, Simulator, Training
 from ..register_socket import RegisterSocket, SocketError
-from ..runner import UsageError
+from ..runner import UsageError, refuse_clashes
 from .display import Display, Refresher, losses, showing, shown
 from .engine import Engine
 from .interfaces import InterfaceError, Setup, open_interface
@@ -68,6 +68,9 @@ def run_session(options: SessionOptions) -> None:
     BuildError, SimulationError, OSError
         As `vtep_sim.runner.run_captures` has it.
     """
+    written = {f"--{port}-capture": path for port, path in options.captures.items()}
+    written |= {name: path for name, path in (("--report", options.report), ("--waves", options.waves)) if path}
+    refuse_clashes({"--config": options.config}, written)
     config = load(options.config, limits_of(options.parameters))
     reasons = [name for name in counter_map(options.parameters) if not name.endswith(("_frames", "_bytes"))]
     if options.waves_at not in (START, SIGNAL, *reasons):

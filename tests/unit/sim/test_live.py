@@ -338,6 +338,7 @@ def test_impossible_tap_names_are_refused(name: str) -> None:
         (["--tenant", "if:no-such-device"], "--tenant if:no-such-device: "),
         (["--tenant", "tap:x", "--waves-at", "nothing"], "--waves-at nothing: must be start, signal or one of"),
         (["--tenant", "tap:x", "--data-width", "12"], "data_width"),
+        (["--tenant", "tap:x", "--host-capture", str(CONFIG)], "is the file of --config too"),
     ],
 )
 def test_refused_options_touch_no_file(options: list[str], text: str, tmp_path: Path) -> None:

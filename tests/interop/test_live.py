@@ -216,6 +216,18 @@ def test_a_waveform_around_a_drop(config: Path, tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir() if path.suffix == ".part"] == []
 
 
+@pytest.mark.slow
+def test_a_device_that_vanishes_is_told(config: Path) -> None:
+    with LiveLab(config) as lab:
+        bring_up(lab)
+        echo(lab.tenant, lab.peer, "192.0.2.2", [100])
+        lab.tenant.run("ip link del tenant")
+        echo(lab.peer, lab.host, "10.0.0.1", [10])
+        report = lab.stop()
+        assert "tenant: the TAP device is gone" in lab.log()
+    assert report["ports"]["tenant"]["frames_in"] > 0
+
+
 def test_a_core_that_cannot_start_says_why(tmp_path: Path) -> None:
     path = tmp_path / "vtep.toml"
     path.write_text("[vtep]\n")

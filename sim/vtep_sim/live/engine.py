@@ -4,12 +4,13 @@ The core's clock stands still while there is nothing for it to do: the simulatio
 """
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from selectors import EVENT_READ, BaseSelector
 
 from ..harness import PORTS, Simulator
 from ..register_socket import RegisterSocket
+from .interfaces import InterfaceError
 from .ports import InputFrame, LivePort
 
 __all__ = ["Engine", "Pace"]
@@ -43,12 +44,21 @@ class Engine:
         Watches the interfaces from here on; may watch a `RegisterSocket` too.
     ring : int
         Frames, 1 or more, that wait in front of each port at most; further ones are lost, and counted.
+    message : callable
+        Told when an interface is gone; its port goes on without one.
     """
 
     def __init__(
-        self, simulator: Simulator, ports: Mapping[str, LivePort], selector: BaseSelector, *, ring: int = 256
+        self,
+        simulator: Simulator,
+        ports: Mapping[str, LivePort],
+        selector: BaseSelector,
+        *,
+        ring: int = 256,
+        message: Callable[[str], None] = lambda _: None,
     ) -> None:
         self.pace = Pace()
+        self._message = message
         self._simulator = simulator
         self._ports = ports
         self._selector = selector
@@ -79,13 +89,25 @@ class Engine:
                 key.data.handle(key.fileobj)
                 self._idle = False
                 continue
-            room = self._ring - self._simulator.waiting(key.data)
-            fresh[key.data] = list(self._ports[key.data].receive(room, BURST))
+            fresh[key.data] = self._receive(key.data)
         if not any(fresh.values()) and self._idle:
             return False
         self._simulator.queue(**fresh)
         self._go_on()
         return True
+
+    def _receive(self, name: str) -> list[InputFrame]:
+        """Take what the interface of a port has."""
+        port = self._ports[name]
+        frames: list[InputFrame] = []
+        try:
+            frames.extend(port.receive(self._ring - self._simulator.waiting(name), BURST))
+        except InterfaceError as error:
+            self._message(f"{name}: {error}")
+            assert port.interface is not None
+            self._selector.unregister(port.interface)
+            port.interface = None
+        return frames
 
     def stop(self) -> None:
         """Take no further frames from the interfaces."""

@@ -37,7 +37,13 @@ class Interface(Protocol):
         """File descriptor, readable when a frame is there."""
 
     def receive(self) -> bytes | None:
-        """Take the next frame; None where there is none, b"" for one that had to be left out."""
+        """Take the next frame; None where there is none, b"" for one that had to be left out.
+
+        Raises
+        ------
+        InterfaceError
+            The interface was removed.
+        """
 
     def send(self, frame: bytes) -> bool:
         """Send a frame; whether the interface took it."""

@@ -69,13 +69,21 @@ class PacketSocket:
         return self._socket.fileno()
 
     def receive(self) -> bytes | None:
-        """Take the next frame; None where there is none, b"" for a segment that is longer than a frame."""
+        """Take the next frame; None where there is none, b"" for a segment that is longer than a frame.
+
+        Raises
+        ------
+        InterfaceError
+            The interface was removed.
+        """
         try:
             content, extra, _, _ = self._socket.recvmsg(READ_BYTES, 256)
+        except BlockingIOError:
+            return None
         except OSError as error:
-            if error.errno in (errno.EAGAIN, errno.ENETDOWN):
-                return None
-            raise
+            if error.errno == errno.ENETDOWN and self._socket.getsockname()[1]:
+                return None  # it is down, and may come up again
+            raise InterfaceError(f"the interface {self.name} is gone") from error
         flags, joined, _, _, start, offset = VNET.unpack_from(content)
         if joined:
             self._joined += 1

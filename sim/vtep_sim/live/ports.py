@@ -1,6 +1,7 @@
 """The ports of the core, each joined to an interface, and what passed them."""
 
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -86,6 +87,7 @@ class LivePort:
     def update(self) -> None:
         """Ask the kernel what it lost, and bring the capture up to date."""
         if self.interface is not None:
-            self.counts.kernel_lost = self.interface.lost()
+            with suppress(OSError):  # the interface may have been removed
+                self.counts.kernel_lost = self.interface.lost()
         if self.recording is not None:
             self.recording.flush()

@@ -137,10 +137,10 @@ def _run(
                 registers = stack.enter_context(RegisterSocket(options.socket, simulator.transport, selector))
             except SocketError as error:
                 raise UsageError(str(error)) from None
-        engine = Engine(simulator, ports, selector, ring=options.ring)
+        engine = Engine(simulator, ports, selector, ring=options.ring, message=message)
         window = _window(options, simulator, registers)
         if window:
-            stack.callback(window.close)
+            stack.push(window)
         refresher = Refresher(Display(ports, engine.pace), stack.enter_context(showing()))
         message(_told(options))
         started = time.monotonic()

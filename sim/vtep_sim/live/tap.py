@@ -61,13 +61,19 @@ class Tap:
         return self._file
 
     def receive(self) -> bytes | None:
-        """Take the next frame; None where there is none."""
+        """Take the next frame; None where there is none.
+
+        Raises
+        ------
+        InterfaceError
+            The device was removed, perhaps with its namespace.
+        """
         try:
             return os.read(self._file, READ_BYTES)
+        except BlockingIOError:
+            return None
         except OSError as error:
-            if error.errno in (errno.EAGAIN, errno.EIO, errno.EBADFD):  # the device may be down, or gone
-                return None
-            raise
+            raise InterfaceError(f"the TAP device is gone: {error.strerror}") from error
 
     def send(self, frame: bytes) -> bool:
         """Send a frame; whether the interface took it: it does not while it is down."""

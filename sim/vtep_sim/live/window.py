@@ -2,14 +2,18 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from types import TracebackType
+from typing import Self
 
-from ..harness import Simulator
+from ..harness import SimulationError, Simulator
 
 __all__ = ["WaveWindow"]
 
 
 class WaveWindow:
     """Writes waveforms all the time, forgets the old ones, and keeps what surrounds the first event.
+
+    A context manager; that the simulation fails is an event, too.
 
     As much is kept in front of the event as behind it, where the simulation ran that long; what did not fit the file
     that was being written is in a second one beside it, its name ending in ``-before``.
@@ -73,6 +77,16 @@ class WaveWindow:
         """Take it that the event happens now."""
         if self._happened is None:
             self._happened = self._simulator.clock
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if isinstance(error, SimulationError):
+            self.trigger()  # the one thing that shows what happened
+        self.close()
 
     def close(self) -> None:
         """Keep what there is where the event happened and the window is not complete; forget it elsewhere."""

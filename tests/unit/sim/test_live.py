@@ -179,6 +179,28 @@ def test_a_marked_frame_goes_nowhere() -> None:
     wire.close()
 
 
+def test_an_interface_that_is_gone_is_told_once_and_the_rest_goes_on(
+    simulator: Simulator, ports: dict[str, LivePort], wires: dict[str, Any]
+) -> None:
+    simulator.reset()
+    told: list[str] = []
+
+    def gone() -> bytes | None:
+        raise InterfaceError("pulled out")
+
+    wires["tenant"].receive = gone
+    with DefaultSelector() as selector:
+        engine = Engine(simulator, ports, selector, message=told.append)
+        wires["tenant"].far.send(bytes(60))
+        wires["host"].far.send(b"\3" * 60)
+        spin(engine)
+        spin(engine)
+        engine.stop()
+    assert told == ["tenant: pulled out"]
+    assert wires["host"].taken() == [b"\3" * 60]
+    ports["tenant"].interface = wires["tenant"]
+
+
 def test_after_stop_the_core_is_drained_and_takes_nothing(
     engine: Engine, wires: dict[str, Any], ports: dict[str, LivePort]
 ) -> None:
@@ -273,6 +295,19 @@ def test_window_keeps_what_surrounds_the_first_event(tmp_path: Path, event: int,
 def test_window_without_an_event_leaves_nothing(tmp_path: Path) -> None:
     assert window_run(tmp_path / "w.fst", [], end=1000) == []
     assert list(tmp_path.iterdir()) == []
+
+
+def test_window_shows_a_failing_simulation(tmp_path: Path) -> None:
+    traced: Any = Traced()
+    window = WaveWindow(traced, tmp_path / "w.fst", 100, event=lambda: False, message=lambda _: None)
+
+    def fail() -> None:
+        with window:
+            raise SimulationError("hung")
+
+    with pytest.raises(SimulationError):
+        fail()
+    assert (tmp_path / "w.fst").exists()
 
 
 def test_window_that_is_cut_short_is_kept(tmp_path: Path) -> None:

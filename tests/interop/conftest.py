@@ -7,7 +7,8 @@ import pytest
 
 from vtep_sim.live.lab import what_is_missing
 
-sys.path.insert(0, str(Path(__file__).parent))  # where the modules of this folder find each other
+# Where the modules of this folder, and those of the laboratory that makes the captures, are found.
+sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1] / "vectors")]
 
 
 @pytest.fixture(scope="session", autouse=True)

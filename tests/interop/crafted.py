@@ -1,0 +1,286 @@
+"""Frames with every header field at its edges, each with a name that says what is odd about it."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from scapy.layers.inet import IP, TCP, UDP
+from scapy.layers.inet6 import IPv6
+from scapy.layers.l2 import Dot1AD, Dot1Q, Ether
+from scapy.layers.vxlan import VXLAN
+from scapy.packet import Packet, Raw
+
+VTEP_MAC, PEER_MAC = "02:00:00:00:00:01", "02:00:00:00:00:02"
+OURS, PEER = {4: "10.0.0.1", 6: "fd00::1"}, {4: "10.0.0.2", 6: "fd00::2"}
+LOCAL, REMOTE = "52:54:00:00:00:01", "52:54:00:00:01:01"
+"""MACs of a tenant on the VTEP's side, and of one behind the peer."""
+VNI = 100
+HEADERS = {4: 14 + 20 + 8 + 8, 6: 14 + 40 + 8 + 8}
+"""Bytes in front of the inner frame."""
+ETHERTYPES = (0x0000, 0x002E, 0x05DC, 0x0600, 0x0800, 0x0806, 0x8100, 0x86DD, 0x8847, 0x88A8, 0x88CC, 0x9100, 0xFFFF)
+MARKS = range(4)
+RIGHT = ("nothing", "odd")
+
+
+@dataclass(frozen=True)
+class Case:
+    """A frame: ``group`` is the field, ``value`` what it holds."""
+
+    group: str
+    value: str
+    frame: bytes
+
+    @property
+    def name(self) -> str:
+        """Both."""
+        return f"{self.group}: {self.value}"
+
+
+def inner(*, to_remote: bool = False, length: int = 100, mark: int = 0) -> Packet:
+    """An inner frame with IPv4 and UDP."""
+    source, target = (LOCAL, REMOTE) if to_remote else (REMOTE, LOCAL)
+    head = Ether(src=source, dst=target) / IP(src="192.0.2.2", dst="192.0.2.1", tos=mark) / UDP(sport=4000, dport=9)
+    return head / Raw(bytes(length - 42))
+
+
+def outer(family: int, **fields: Any) -> Packet:
+    """Ethernet and IP of a packet from the peer."""
+    ip = IP if family == 4 else IPv6
+    return Ether(src=PEER_MAC, dst=VTEP_MAC) / ip(**{"src": PEER[family], "dst": OURS[family], **fields})
+
+
+def packet(family: int, content: Packet | None = None, **fields: Any) -> bytes:
+    """A VXLAN packet that is right but for ``fields`` of its IP header."""
+    head = outer(family, **fields) / UDP(sport=50000, dport=4789) / VXLAN(flags=8, vni=VNI)
+    # As bytes: Scapy marks the VXLAN header of an Ethernet frame as that of the protocol extension.
+    return bytes(head / Raw(bytes(content or inner())))
+
+
+def _poke(frame: bytes, offset: int, value: int, size: int = 1) -> bytes:
+    return frame[:offset] + value.to_bytes(size) + frame[offset + size :]
+
+
+def _mended(frame: bytes) -> bytes:
+    """With the checksum of an IPv4 header of 20 bytes or of what its IHL says."""
+    length = max((frame[14] & 15) * 4, 20)
+    head = _poke(frame, 24, 0, 2)[14 : 14 + length]
+    total = sum(int.from_bytes(head[i : i + 2]) for i in range(0, len(head), 2))
+    while total >> 16:
+        total = (total & 0xFFFF) + (total >> 16)
+    return _poke(frame, 24, total ^ 0xFFFF, 2)
+
+
+def decapsulation(family: int) -> Iterator[Case]:
+    """Frames of the underlay, one field wrong or odd in each; the first is right."""
+    yield Case(*RIGHT, packet(family))
+    yield from _ethernet(family)
+    yield from _ipv4() if family == 4 else _ipv6()
+    yield from _udp(family)
+    yield from _vxlan(family)
+    yield from _inner_frames(family)
+    yield from _ends(family)
+
+
+def _ethernet(family: int) -> Iterator[Case]:
+    good = packet(family)
+    for address in (VTEP_MAC, "02:00:00:00:00:99", "ff:ff:ff:ff:ff:ff", "01:00:5e:00:00:01", "33:33:00:00:00:01"):
+        yield Case("outer destination MAC", address, bytes.fromhex(address.replace(":", "")) + good[6:])
+    for source in ("ff:ff:ff:ff:ff:ff", "00:00:00:00:00:00", VTEP_MAC):
+        yield Case("outer source MAC", source, good[:6] + bytes.fromhex(source.replace(":", "")) + good[12:])
+    for kind in ETHERTYPES:
+        yield Case("EtherType", f"{kind:#06x}", _poke(good, 12, kind, 2))
+    for tag in (Dot1Q, Dot1AD):
+        for vlan in (0, 1, 4095):
+            tagged = good[:12] + bytes(tag(vlan=vlan, type=int.from_bytes(good[12:14])))
+            kind = b"\x81\x00" if tag is Dot1Q else b"\x88\xa8"
+            yield Case("one outer tag", f"{tag.__name__} VID {vlan}", good[:12] + kind + tagged[12:] + good[14:])
+            twice = good[:12] + kind + tagged[12:14] + kind + tagged[12:] + good[14:]
+            yield Case("two outer tags", f"{tag.__name__} VID {vlan}", twice)
+
+
+def _ipv4() -> Iterator[Case]:
+    good = packet(4)
+    for version in range(16):
+        yield Case("IPv4 version", f"{version}", _mended(_poke(good, 14, version << 4 | 5)))
+    for words in range(16):
+        yield Case("IHL without options", f"{words}", _mended(_poke(good, 14, 4 << 4 | words)))
+    for words in range(6, 16):
+        options = b"\x01" * (4 * (words - 5))
+        body = good[14:34] + options + good[34:]
+        made = _poke(_poke(good[:14] + body, 14, 4 << 4 | words), 16, len(body), 2)
+        yield Case("IPv4 options, no operation", f"{words} words", _mended(made))
+    for mark in range(256):
+        yield Case("ToS", f"{mark:#04x}", _mended(_poke(good, 15, mark)))
+    for wrong in (0, 1, 19, 20, 27, 28, 35, 36, 49, 50, len(good) - 15, len(good) - 13, 0xFFFF):
+        yield Case("total length", f"{wrong} of {len(good) - 14}", _mended(_poke(good, 16, wrong, 2)))
+    for number in (1, 0x7FFF, 0xFFFF):
+        yield Case("identification", f"{number:#x}", _mended(_poke(good, 18, number, 2)))
+    for bit in range(16):
+        yield Case("flags and offset", f"bit {bit}", _mended(_poke(good, 20, 1 << bit, 2)))
+    for ttl in (0, 1, 2, 255):
+        yield Case("TTL", f"{ttl}", _mended(_poke(good, 22, ttl)))
+    for protocol in range(256):
+        yield Case("protocol", f"{protocol}", _mended(_poke(good, 23, protocol)))
+    for bit in range(16):
+        yield Case("header checksum", f"bit {bit} wrong", _poke(good, 24, int.from_bytes(good[24:26]) ^ 1 << bit, 2))
+    for address in ("10.0.0.3", "10.0.0.255", "255.255.255.255", "224.0.0.1", "239.9.9.9", "0.0.0.0", "127.0.0.1"):
+        yield Case("IPv4 destination", address, packet(4, dst=address))
+    for address in ("0.0.0.0", "255.255.255.255", "224.0.0.1", "127.0.0.1", "10.0.0.1", "10.0.0.255", "203.0.113.9"):
+        yield Case("IPv4 source", address, packet(4, src=address))
+
+
+def _ipv6() -> Iterator[Case]:
+    good = packet(6)
+    for version in range(16):
+        yield Case("IPv6 version", f"{version}", _poke(good, 14, version << 4 | good[14] & 15))
+    for mark in range(256):
+        yield Case("traffic class", f"{mark:#04x}", _poke(good, 14, 0x6000 | mark << 4, 2))
+    for label in (1, 0xFFFFF):
+        yield Case("flow label", f"{label:#x}", packet(6, fl=label))
+    length = len(good) - 54
+    for wrong in (0, 1, 7, 8, 15, 16, 29, 30, length - 1, length + 1, 0xFFFF):
+        yield Case("payload length", f"{wrong} of {length}", _poke(good, 18, wrong, 2))
+    for number in range(256):
+        yield Case("next header", f"{number}", _poke(good, 20, number))
+    for limit in (0, 1, 255):
+        yield Case("hop limit", f"{limit}", _poke(good, 21, limit))
+    for address in ("fd00::3", "ff02::1", "ff0e::9", "::", "::1"):
+        yield Case("IPv6 destination", address, packet(6, dst=address))
+    for address in ("::", "::1", "ff02::1", "fd00::1", "2001:db8::9"):
+        yield Case("IPv6 source", address, packet(6, src=address))
+
+
+def _udp(family: int) -> Iterator[Case]:
+    good = packet(family)
+    start = HEADERS[family] - 16
+    bare = _poke(good, start + 6, 0, 2) if family == 4 else good
+    for port in (0, 53, 4788, 4790, 8472, 65535):
+        yield Case("UDP destination port", f"{port}", _repaired(family, _poke(good, start + 2, port, 2)))
+    for port in (0, 1, 4789, 65535):
+        yield Case("UDP source port", f"{port}", _repaired(family, _poke(good, start, port, 2)))
+    length = len(good) - start
+    for wrong in (0, 1, 7, 8, 9, 15, 16, 17, 29, 30, length - 1, length + 1, 0xFFFF):
+        changed = _poke(bare, start + 4, wrong, 2)
+        yield Case("UDP length", f"{wrong} of {length}", changed)
+        if family == 6 and 8 <= wrong <= length:
+            yield Case("UDP length, its checksum right", f"{wrong} of {length}", _repaired(6, changed))
+    yield Case("UDP checksum", "zero", _poke(good, start + 6, 0, 2))
+    for bit in range(16):
+        right = int.from_bytes(good[start + 6 : start + 8])
+        yield Case("UDP checksum", f"bit {bit} wrong", _poke(good, start + 6, right ^ 1 << bit, 2))
+
+
+def _repaired(family: int, frame: bytes) -> bytes:
+    """With the UDP checksum that its length field says."""
+    start = HEADERS[family] - 16
+    length = int.from_bytes(frame[start + 4 : start + 6])
+    addresses = frame[26:34] if family == 4 else frame[22:54]
+    body = _poke(frame, start + 6, 0, 2)[start : start + length]
+    summed = addresses + length.to_bytes(4) + (17).to_bytes(4) + body + bytes(len(body) & 1)
+    total = sum(int.from_bytes(summed[i : i + 2]) for i in range(0, len(summed), 2))
+    while total >> 16:
+        total = (total & 0xFFFF) + (total >> 16)
+    return _poke(frame, start + 6, (total ^ 0xFFFF) or 0xFFFF, 2)
+
+
+def _vxlan(family: int) -> Iterator[Case]:
+    good = packet(family)
+    start = HEADERS[family] - 8
+    for flags in range(256):
+        yield Case("VXLAN flags", f"{flags:#04x}", _repaired(family, _poke(good, start, flags)))
+    for bit in range(24):
+        yield Case("VXLAN reserved, 24 bits", f"bit {bit}", _repaired(family, _poke(good, start + 1, 1 << bit, 3)))
+    for bit in range(8):
+        yield Case("VXLAN reserved, 8 bits", f"bit {bit}", _repaired(family, _poke(good, start + 7, 1 << bit)))
+    for number in (0, 1, 99, 101, 0x64000, 0x640000, 0xFFFFFF):
+        yield Case("VNI", f"{number:#x}", _repaired(family, _poke(good, start + 4, number, 3)))
+
+
+def _inner_frames(family: int) -> Iterator[Case]:
+    whole = bytes(inner(length=128))
+    for length in range(80):
+        yield Case("inner length", f"{length}", packet(family, Raw(whole[:length])))
+    for tag in (Dot1Q, Dot1AD):
+        for vlan in (0, 5, 4095):
+            head = (
+                Ether(src=REMOTE, dst=LOCAL)
+                / tag(vlan=vlan)
+                / IP(src="192.0.2.2", dst="192.0.2.1")
+                / UDP()
+                / Raw(bytes(60))
+            )
+            yield Case("inner tag", f"{tag.__name__} VID {vlan}", packet(family, head))
+    for kind in ETHERTYPES:
+        frame = _poke(whole, 12, kind, 2)
+        yield Case("inner EtherType", f"{kind:#06x}", packet(family, Raw(frame)))
+    for address in ("ff:ff:ff:ff:ff:ff", "01:00:5e:00:00:01", "00:00:00:00:00:00", REMOTE):
+        raw = bytes.fromhex(address.replace(":", ""))
+        yield Case("inner destination MAC", address, packet(family, Raw(raw + whole[6:])))
+        yield Case("inner source MAC", address, packet(family, Raw(whole[:6] + raw + whole[12:])))
+    field = "tos" if family == 4 else "tc"
+    heads: dict[str, Packet] = {
+        "IPv4": IP(src="192.0.2.2", dst="192.0.2.1"),
+        "IPv6": IPv6(src="fd01::2", dst="fd01::1"),
+    }
+    for kind, head in heads.items():
+        for mine in MARKS:
+            for theirs in MARKS:
+                marked = head.copy()
+                setattr(marked, "tos" if kind == "IPv4" else "tc", 0xB8 | theirs)
+                content = Ether(src=REMOTE, dst=LOCAL) / marked / UDP(sport=1, dport=2) / Raw(bytes(50))
+                yield Case(f"ECN, {kind} inside", f"{mine} over {theirs}", packet(family, content, **{field: mine}))
+    for mine in MARKS:
+        plain = Ether(src=REMOTE, dst=LOCAL, type=0x88B5) / Raw(bytes(60))
+        yield Case("ECN, no IP inside", f"{mine}", packet(family, plain, **{field: mine}))
+        for version in (0, 5, 15):
+            bad = _poke(whole, 14, version << 4 | 5)
+            value = f"{mine} over version {version}"
+            yield Case("ECN, bad version inside", value, packet(family, Raw(bad), **{field: mine}))
+        for cut in range(14, 36):
+            yield Case("ECN, cut inside", f"{mine}, {cut} bytes", packet(family, Raw(whole[:cut]), **{field: mine}))
+
+
+def _ends(family: int) -> Iterator[Case]:
+    good = packet(family)
+    for length in range(14, len(good)):
+        yield Case("cut", f"after {length}", good[:length])
+    for more in (1, 2, 4, 6, 18, 46, 1000):
+        yield Case("bytes behind", f"{more}", good + bytes(more))
+
+
+def encapsulation() -> Iterator[Case]:
+    """Frames of a tenant; the first has nothing odd."""
+    yield Case(*RIGHT, bytes(inner(to_remote=True)))
+    whole = bytes(inner(to_remote=True, length=128))
+    for length in range(14, 100):
+        yield Case("tenant length", f"{length}", whole[:length])
+    for length in (1500, 1513, 1514):
+        yield Case("tenant length", f"{length}", bytes(inner(to_remote=True, length=length)))
+    for kind in ETHERTYPES:
+        yield Case("tenant EtherType", f"{kind:#06x}", _poke(whole, 12, kind, 2))
+    for address in ("ff:ff:ff:ff:ff:ff", "01:00:5e:00:00:01", "52:54:00:00:77:77"):
+        yield Case("tenant destination MAC", address, bytes.fromhex(address.replace(":", "")) + whole[6:])
+    ends = {"src": "192.0.2.1", "dst": "192.0.2.2"}
+    for mark in range(256):
+        head = Ether(src=LOCAL, dst=REMOTE)
+        yield Case(
+            "tenant ToS", f"{mark:#04x}", bytes(head / IP(**ends, tos=mark) / UDP(sport=1, dport=2) / Raw(bytes(40)))
+        )
+        yield Case(
+            "tenant traffic class",
+            f"{mark:#04x}",
+            bytes(head / IPv6(src="fd01::1", dst="fd01::2", tc=mark) / TCP(sport=1, dport=2) / Raw(bytes(40))),
+        )
+    for ttl in (0, 1, 2, 64, 255):
+        head = Ether(src=LOCAL, dst=REMOTE)
+        yield Case("tenant TTL", f"{ttl}", bytes(head / IP(**ends, ttl=ttl) / UDP() / Raw(bytes(40))))
+        made = head / IPv6(src="fd01::1", dst="fd01::2", hlim=ttl) / UDP() / Raw(bytes(40))
+        yield Case("tenant hop limit", f"{ttl}", bytes(made))
+    for flags in ("", "DF", "MF", "evil", "DF+MF"):
+        head = Ether(src=LOCAL, dst=REMOTE)
+        yield Case("tenant flags", flags or "none", bytes(head / IP(**ends, flags=flags) / UDP() / Raw(bytes(40))))
+    for tag in (Dot1Q, Dot1AD):
+        for vlan in (0, 5, 4095):
+            head = Ether(src=LOCAL, dst=REMOTE) / tag(vlan=vlan)
+            value = f"{tag.__name__} VID {vlan}"
+            yield Case("tenant tag", value, bytes(head / IP(**ends, tos=0x2E) / UDP() / Raw(bytes(40))))

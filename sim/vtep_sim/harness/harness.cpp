@@ -493,6 +493,7 @@ int Harness::run(uint64_t clocks, unsigned more, uint64_t watchdog, bool only_ac
         if (aw_taken) top.s_axil_awvalid = 0;
         if (w_taken) top.s_axil_wvalid = 0;
         if (ar_taken) top.s_axil_arvalid = 0;
+        quiet_ = moved || still ? 0 : quiet_ + 1;
         if (only_accesses && !accessing()) return done;
 
         settled = still ? settled + 1 : 0;
@@ -502,7 +503,6 @@ int Harness::run(uint64_t clocks, unsigned more, uint64_t watchdog, bool only_ac
             }
             return done;
         }
-        quiet_ = moved || still ? 0 : quiet_ + 1;
         if (quiet_ >= watchdog) {
             return fail("no beat on any port for %llu clocks up to clock %llu%s", (unsigned long long)watchdog,
                         (unsigned long long)clock_, stuck().c_str());

@@ -226,6 +226,12 @@ def test_a_hung_core_is_told_however_short_the_steps_are() -> None:
             go_on()
 
 
+def test_accesses_that_are_answered_are_no_hang() -> None:
+    with Simulator(PARAMETERS, verilog=loopback(PARAMETERS), watchdog=100) as simulator:
+        for _ in range(200):
+            simulator.transport.read(0)
+
+
 def test_display_shows_totals_and_losses(ports: dict[str, LivePort], engine: Engine, wires: dict[str, Any]) -> None:
     display = Display(ports, engine.pace)
     wires["tenant"].far.send(bytes(60))

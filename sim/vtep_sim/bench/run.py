@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from vtep.config import Mode
 
@@ -116,29 +117,46 @@ def run_bench(
         What repeats the measurement, for the tables.
     message, progress : callable
         Told what is under way, and how far bubbles, latency and fill are.
+
+    Raises
+    ------
+    UsageError
+        No block has such a name; nothing is measured.
+    vtep_sim.synth.ToolError
+        A tool is missing or failed, as when a block does not fit the device. What was measured before is written.
     """
-    if "bubbles" in parts:
-        save_part(folder, "bubbles", _bubbles(widths, modes, message, progress), command)
-    if "latency" in parts:
-        save_part(folder, "latency", _latency(widths, modes, message, progress), command)
-    if "speed" in parts:
-        parameters = make_parameters(64, Mode.STORE_AND_FORWARD, Mode.STORE_AND_FORWARD)
-        speeds = []
-        for name, training in zip(HARNESSES, (None, training_for(parameters)), strict=True):
-            with Simulator(parameters, training=training, message=message) as simulator:
-                speeds.append(measure_harness(simulator, name=name))
-        save_part(folder, "speed", [*speeds, *measure_cocotb(parameters, message)], command)
-    if "area" in parts:
-        chosen = [block for block in BLOCKS if not blocks or any(part in block.title for part in blocks)]
-        if not chosen:
-            raise UsageError(f"--block: there are {'; '.join(block.title for block in BLOCKS)}")
-        save_part(folder, "area", measure_area(folder / "synth", message, chosen), command, key=("block", "device"))
-    if "fill" in parts:
-        save_part(folder, "fill", _fills(message, progress), command)
-    if "updates" in parts:
-        save_part(folder, "updates", _updates(message), command)
-    found = load_parts(folder)
+    chosen = [block for block in BLOCKS if not blocks or any(part in block.title for part in blocks)]
+    if not chosen:
+        raise UsageError(f"--block: there are {'; '.join(block.title for block in BLOCKS)}")
+    try:
+        if "bubbles" in parts:
+            save_part(folder, "bubbles", _bubbles(widths, modes, message, progress), command)
+        if "latency" in parts:
+            save_part(folder, "latency", _latency(widths, modes, message, progress), command)
+        if "speed" in parts:
+            parameters = make_parameters(64, Mode.STORE_AND_FORWARD, Mode.STORE_AND_FORWARD)
+            speeds = []
+            for name, training in zip(HARNESSES, (None, training_for(parameters)), strict=True):
+                with Simulator(parameters, training=training, message=message) as simulator:
+                    speeds.append(measure_harness(simulator, name=name))
+            save_part(folder, "speed", [*speeds, *measure_cocotb(parameters, message)], command)
+        if "area" in parts:
+            # One by one: what is measured is kept, whatever becomes of the next.
+            for area in measure_area(folder / "synth", message, chosen):
+                save_part(folder, "area", [area], command, key=("block", "device"))
+        if "fill" in parts:
+            save_part(folder, "fill", _fills(message, progress), command)
+        if "updates" in parts:
+            save_part(folder, "updates", _updates(message), command)
+    finally:
+        # Also after a failure: the parts before it took their time.
+        found = load_parts(folder)
+        if found:
+            _write(folder, found)
+    return summary(found)
+
+
+def _write(folder: Path, found: dict[str, dict[str, Any]]) -> None:
     (folder / "bench.json").write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
     (folder / "bench.md").write_text(markdown(found), encoding="utf-8")
     plot(found, folder / "bench.svg")
-    return summary(found)

@@ -1,14 +1,16 @@
 """The bench can see what it is for: pauses as bubbles, and bars that are missed."""
 
 import json
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree
 
 import pytest
 
 from vtep.config import Mode
-from vtep_sim.bench import results
+from vtep_sim.bench import results, run
 from vtep_sim.bench.area import Area
 from vtep_sim.bench.bubbles import MIX, Rate, measure_bubbles, window_of
 from vtep_sim.bench.fill import Fill
@@ -19,7 +21,8 @@ from vtep_sim.bench.traffic import INNER_LENGTHS, config_for, inner_frame, outer
 from vtep_sim.bench.updates import UpdateRate, measure_updates
 from vtep_sim.golden import Frame, GoldenModel
 from vtep_sim.harness import Simulator
-from vtep_sim.runner import make_parameters
+from vtep_sim.runner import UsageError, make_parameters
+from vtep_sim.synth import ToolError
 
 PARAMETERS = make_parameters(64, Mode.STORE_AND_FORWARD, Mode.STORE_AND_FORWARD)
 
@@ -150,6 +153,32 @@ def folder(tmp_path: Path) -> Path:
     for part, entries in PARTS.items():
         results.save_part(tmp_path, part, entries, f"vtep-sim bench --only {part}")
     return tmp_path
+
+
+SILENT: dict[str, Any] = {
+    "command": "vtep-sim bench",
+    "message": lambda text: None,
+    "progress": lambda *counts: None,
+}
+
+
+def test_what_was_measured_before_a_failure_is_kept(tmp_path, monkeypatch) -> None:
+    def measure(*_: object) -> Iterator[Area]:
+        yield AREAS[0]
+        raise ToolError("no BELs remaining")
+
+    monkeypatch.setattr(run, "measure_area", measure)
+    with pytest.raises(ToolError, match="no BELs"):
+        run.run_bench(tmp_path, ["area", "updates"], (64,), list(Mode), **SILENT)
+    assert [row["luts"] for row in results.load_parts(tmp_path)["area"]["entries"]] == [AREAS[0].luts]
+    assert "a block" in (tmp_path / "bench.md").read_text()
+    assert (tmp_path / "bench.svg").exists()
+
+
+def test_a_block_that_there_is_not_is_refused_before_anything_runs(tmp_path) -> None:
+    with pytest.raises(UsageError, match="FCS check, 64 bits"):
+        run.run_bench(tmp_path / "new", ["bubbles", "area"], (64,), list(Mode), blocks=["no such"], **SILENT)
+    assert not (tmp_path / "new").exists()
 
 
 def test_summary_says_what_is_missed(folder) -> None:

@@ -121,7 +121,10 @@ class RoomProof(wiring.Component):
         return m
 
 
-@pytest.mark.parametrize(("depth", "margin"), [(2, 0), (2, 1), (4, 0), (4, 1), (4, 2), (4, 3), (8, 3), (8, 7), (16, 5)])
+@pytest.mark.parametrize(
+    ("depth", "margin"),
+    [(2, 0), (2, 1), (4, 0), (4, 1), (4, 2), (4, 3), (8, 3), (8, 7), pytest.param(16, 5, marks=pytest.mark.full)],
+)
 @pytest.mark.parametrize("register_output", [False, True])
 def test_room(depth, margin, register_output, tmp_path):
     def proof(stages, exact):

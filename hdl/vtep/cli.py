@@ -1,9 +1,7 @@
 """``vtep-hdl``: the gateware's command line."""
 
-import os
 import re
 import sys
-import tempfile
 import typing
 from collections.abc import Callable
 from dataclasses import MISSING, asdict, fields
@@ -14,6 +12,7 @@ from typing import Annotated, Any
 import typer
 
 from .config import Mode, VtepParameters
+from .output_file import write_output
 
 __all__ = ["PARAMETER_HELP", "app", "main", "parameter_options"]
 
@@ -210,27 +209,8 @@ def _core(parameters: VtepParameters, name: str, path: Path | None, text: str | 
 
 
 def _write(output: Path, make: Callable[[], str]) -> None:
-    """Write what ``make`` returns, whole or not at all; an unwritable place is found before the work."""
-    if str(output) == "-":
-        sys.stdout.write(make())
-        return
     try:
-        if output.is_dir():
-            raise IsADirectoryError(0, "it is a folder")
-        if output.exists() and not output.is_file():  # a pipe or a device: nothing to replace
-            output.write_text(make(), encoding="utf-8")
-            return
-        with tempfile.NamedTemporaryFile("w", encoding="utf-8", dir=output.parent, suffix=".v", delete=False) as file:
-            try:
-                file.write(make())
-                file.close()
-                umask = os.umask(0)
-                os.umask(umask)
-                Path(file.name).chmod(0o666 & ~umask)
-                Path(file.name).replace(output)
-            except BaseException:
-                Path(file.name).unlink()
-                raise
+        write_output(output, make)
     except OSError as error:
         raise RefusedError(f"cannot write {output}: {error.strerror or error}") from error
 

@@ -10,6 +10,7 @@ import typer
 
 from vtep.config import Mode, VtepParameters
 from vtep.control.initial import dumps
+from vtep.output_file import write_output
 
 from .config import ConfigError, load
 from .device import DeviceError
@@ -39,7 +40,7 @@ def _common(
     via: Annotated[
         str | None,
         typer.Option(
-            help=f"The way to a device: {FORMS}. [bold]vtep-sim serve[/] gives the last one.",
+            help=f"The way to a device: {FORMS}. [bold]vtep-sim serve[/] and [bold]vtep-sim live[/] give the last one.",
             envvar="VTEP_VIA",
             show_default=False,
             metavar="WAY",
@@ -70,11 +71,8 @@ def compile_(
     """
     parameters = _parameters(parameter or [])
     text = dumps(contents(load(config, limits_of(parameters)), parameters), parameters)
-    if str(output) == "-":
-        sys.stdout.write(text)
-        return
     try:
-        output.write_text(text, encoding="utf-8")
+        write_output(output, lambda: text)
     except OSError as error:
         raise RefusedError(f"cannot write {output}: {error.strerror or error}") from error
 

@@ -13,6 +13,7 @@ FOLDERS = {"vtep": "hdl", "vtep_sim": "sim", "vtep_host": "host", "vtep_boards":
 RANKS = {
     "vtep.config": 0,
     "vtep.data_register": 0,
+    "vtep.output_file": 0,
     "vtep.headers": 1,
     "vtep.hashing": 1,
     "vtep.stream": 2,
@@ -42,6 +43,8 @@ DECLARATIONS = {
 }
 # What turns the core into the Verilog that is simulated: its one top, and the converter.
 CONVERSION = {"vtep.verilog", "vtep.vxlan.axi"}
+# What all commands do alike; nothing of the gateware is in it.
+COMMANDS = {"vtep.output_file"}
 # What the area bench synthesises by itself; it drives and judges nothing.
 MEASURED = {"vtep_sim.bench.area": {"vtep.integrity.fcs"}}
 
@@ -142,7 +145,7 @@ def judge(module: str, target: str) -> str | None:
             if within(target, "vtep_boards"):
                 return "sim does not know boards"
         case "vtep_host":
-            if not (within(target, "vtep_host") or target in DECLARATIONS):
+            if not (within(target, "vtep_host") or target in DECLARATIONS | COMMANDS):
                 return "host may import only declarations of hdl"
     return None
 

@@ -15,7 +15,8 @@ def write_output(output: Path, make: Callable[[], str]) -> None:
     Parameters
     ----------
     output : Path
-        "-" is standard output; a pipe or a device is written to, a file replaced.
+        "-" is standard output; a pipe or a device is written to, a file replaced. Behind a symbolic link it is what the
+        link names.
     make : callable
         Called once; its text is written as UTF-8. What it raises leaves ``output`` as it was.
 
@@ -27,6 +28,7 @@ def write_output(output: Path, make: Callable[[], str]) -> None:
     if str(output) == "-":
         sys.stdout.write(make())
         return
+    output = output.resolve()  # a symbolic link stays one
     if output.is_dir():
         raise IsADirectoryError(0, "it is a folder")
     if output.exists() and not output.is_file():  # a pipe or a device: nothing to replace

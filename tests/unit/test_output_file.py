@@ -20,6 +20,16 @@ def test_a_file_is_written_and_replaced(tmp_path: Path) -> None:
     assert output.stat().st_mode & 0o777 == 0o666 & ~umask
 
 
+def test_a_symbolic_link_stays_one(tmp_path: Path) -> None:
+    (tmp_path / "else").mkdir()
+    link, target = tmp_path / "vtep.json", tmp_path / "else" / "target.json"
+    link.symlink_to(target)
+    for text in ("made", "replaced"):
+        write_output(link, lambda text=text: text)
+        assert link.is_symlink()
+        assert target.read_text() == text
+
+
 def test_a_failure_leaves_the_old_file(tmp_path: Path) -> None:
     output = tmp_path / "vtep.json"
     output.write_text("old")

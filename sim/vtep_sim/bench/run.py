@@ -16,7 +16,7 @@ from .fill import CASES, Case, Fill, measure_fill
 from .latency import Latency, measure_latency
 from .plot import plot
 from .results import load_parts, markdown, save_part, summary
-from .speed import HARNESSES, measure_cocotb, measure_harness, training_for
+from .speed import HARNESSES, Speed, measure_cocotb, measure_harness, training_for
 from .traffic import INNER_LENGTHS, UNDERLAYS
 from .updates import UpdateRate, measure_updates
 
@@ -63,6 +63,14 @@ def _latency(widths: Sequence[int], modes: Sequence[Mode], message: Message, pro
                 found += measure_latency(simulator, "ipv4", LATENCY_LENGTHS)
                 progress(len(found) // (2 * len(LATENCY_LENGTHS)), total, simulator.clock)
     return found
+
+
+def _speeds(message: Message) -> Iterator[Speed]:
+    parameters = make_parameters(64, Mode.STORE_AND_FORWARD, Mode.STORE_AND_FORWARD)
+    for name, training in zip(HARNESSES, (None, training_for(parameters)), strict=True):
+        with Simulator(parameters, training=training, message=message) as simulator:
+            yield measure_harness(simulator, name=name)
+    yield from measure_cocotb(parameters, message)
 
 
 def _fills(message: Message, progress: Progress) -> list[Fill]:
@@ -134,12 +142,7 @@ def run_bench(
         if "latency" in parts:
             save_part(folder, "latency", _latency(widths, modes, message, progress), command)
         if "speed" in parts:
-            parameters = make_parameters(64, Mode.STORE_AND_FORWARD, Mode.STORE_AND_FORWARD)
-            speeds = []
-            for name, training in zip(HARNESSES, (None, training_for(parameters)), strict=True):
-                with Simulator(parameters, training=training, message=message) as simulator:
-                    speeds.append(measure_harness(simulator, name=name))
-            save_part(folder, "speed", [*speeds, *measure_cocotb(parameters, message)], command)
+            save_part(folder, "speed", _speeds(message), command)
         if "area" in parts:
             # One by one: what is measured is kept, whatever becomes of the next.
             for area in measure_area(folder / "synth", message, chosen):

@@ -16,8 +16,6 @@ __all__ = ["CounterBank"]
 MAX_ENTRIES = 1 << 16
 MAX_BYTE_BITS = 16
 HALF = 32
-DRAIN = 2
-"""Clocks after an event until a read, which asks for the low half first, sees what it copied."""
 
 
 class CounterBank(wiring.Component):
@@ -25,12 +23,12 @@ class CounterBank(wiring.Component):
 
     A value is two halves of 32 bits in RAMs of their own, and the high half is updated one clock
     behind the low one, as it is read one clock behind: a reader gets the sum of all events up to one clock, and
-    none after it. Events of the same index in consecutive clocks are forwarded to each other in the low half; the high
-    half needs no forwarding, since a low half that just overflowed does not do it again for many events.
+    none after it. Events of the same index in consecutive clocks are forwarded to each other.
 
     A snapshot or a clearing needs no clock to itself. Each low half stands beside two marks, of the snapshot and of the
     clearing that it has seen; an event that meets an older mark first puts the old value into the copy, or counts from
-    0. Events of nothing then visit all indices in clocks that have no other event.
+    0. Events of nothing then visit all indices in clocks that have no other event. A read is an event of nothing, too:
+    so the RAMs have one read port, and block RAM holds each half once.
 
     Parameters
     ----------
@@ -42,8 +40,8 @@ class CounterBank(wiring.Component):
     Attributes
     ----------
     ready : Signal(), out
-        Low after reset while the RAMs are being cleared, for ``entries`` clocks, at least 2. Events, commands and reads
-        in these clocks are lost.
+        Low after reset while the RAMs are being cleared, for ``entries`` clocks, at least 2. Events and commands in
+        these clocks are lost; reads are not allowed.
     strobe : Signal(), in
         An event: the frame counter of ``index`` (below ``entries``) rises by 1, its byte counter by ``bytes``. One per
         clock; none is lost.
@@ -54,20 +52,20 @@ class CounterBank(wiring.Component):
         Copy all counters, as they are without the event of the same clock.
     busy : Signal(), out
         High from the clock after a command until all counters are cleared or copied: for ``entries`` clocks without an
-        event, and a few more. Commands and reads in these clocks are not allowed.
+        event (one more if a read was waiting). Commands and reads in these clocks are not allowed; a read that was
+        waiting takes place, and shows a copy as it was before a snapshot or after.
     read_enable : Signal(), in
-        Read the counter ``read_field`` (0 frames, 1 bytes) of ``read_index``, or its copy if ``read_snapshot``. One per
-        clock.
+        Read the counter ``read_field`` (0 frames, 1 bytes) of ``read_index``, or its copy if ``read_snapshot``. These
+        three stand still from then until ``read_valid``, and there is no other ``read_enable`` in between. The read
+        takes place in the first clock after it without an event.
     read_index, read_field, read_snapshot : Signal, in
     read_valid : Signal(), out
-        High ``latency`` clocks after ``read_enable``.
+        High for one clock, ``latency`` clocks after ``read_enable`` or, for each clock that the read waits, one later.
     read_value : Signal(64), out
-        The counter, valid with ``read_valid``. Every event up to ``age`` clocks before ``read_enable`` is in it, no
+        The counter, valid with ``read_valid``. Every event before the clock in which the read took place is in it, no
         later one is. 0 for the bytes of a bank without byte counters.
     latency : int
-        3 clocks from ``read_enable`` to ``read_valid``.
-    age : int
-        2 clocks from an event until a read sees it.
+        6 clocks from ``read_enable`` to ``read_valid``, if the read need not wait.
 
     Reset clears all counters. Copies are of no account until there was a snapshot.
 
@@ -77,8 +75,7 @@ class CounterBank(wiring.Component):
         ``entries`` or ``byte_bits`` is out of its range.
     """
 
-    latency = 3
-    age = 2
+    latency = 6
 
     def __init__(self, entries: int, byte_bits: int = 0) -> None:
         self.entries = check_range("entries", entries, 1, MAX_ENTRIES)
@@ -105,12 +102,18 @@ class CounterBank(wiring.Component):
 
     def elaborate(self, platform: Any) -> Module:
         m = Module()
-        walk, visit, marks = self._elaborate_walk(m)
         count = self.strobe & self.ready
+        pending = Signal()
+        read = pending & ~count
+        with m.If(self.read_enable | read):
+            m.d.sync += pending.eq(self.read_enable)
+        walk, visit, marks = self._elaborate_walk(m, pending)
         stages = {
-            "strobe": delays(m, count | visit, 3, "strobe"),
+            "strobe": delays(m, count | visit | read, 3, "strobe"),
             "count": delays(m, count, 2, "count"),
-            "index": delays(m, Mux(count, self.index, walk), 3, "index", reset_less=True),
+            "index": delays(
+                m, Mux(count, self.index, Mux(pending, self.read_index, walk)), 3, "index", reset_less=True
+            ),
             "marks": delays(m, marks, 2, "marks"),
         }
         amounts: list[Value] = [stages["count"][2]]
@@ -118,39 +121,33 @@ class CounterBank(wiring.Component):
             amounts.append(delays(m, Mux(count, self.bytes, 0), 2, "bytes", reset_less=True)[2])
         halves = [self._elaborate_counter(m, field, amount, stages, walk) for field, amount in enumerate(amounts)]
 
-        read_valid = delays(m, self.read_enable, self.latency, "read_enable")
-        chosen = delays(m, Cat(self.read_snapshot, self.read_field), 2, "chosen", reset_less=True)
         low = Signal(HALF, reset_less=True)
-        m.d.sync += low.eq(self._choose(chosen[1], [half for half, _ in halves]))
-        data_register(m, self.read_value, Cat(low, self._choose(chosen[2], [half for _, half in halves])))
-        m.d.comb += self.read_valid.eq(read_valid[-1])
+        m.d.sync += low.eq(self._choose([half for half, _ in halves]))
+        data_register(m, self.read_value, Cat(low, self._choose([half for _, half in halves])))
+        m.d.comb += self.read_valid.eq(delays(m, read, self.latency - 1, "read")[-1])
         return m
 
-    def _elaborate_walk(self, m: Module) -> tuple[Value, Value, Value]:
+    def _elaborate_walk(self, m: Module, pending: Value) -> tuple[Value, Value, Value]:
         """Walk through all indices: after reset to clear the RAMs, after a command with events of nothing.
 
-        Returns the index, whether it is visited in this clock, and the marks of events: of snapshot and clearing.
+        A pending read goes first. Returns the index, whether it is visited in this clock, and the marks of events: of
+        snapshot and clearing.
         """
         index = Signal(range(self._depth))
         ready, walking = Signal(), Signal()
-        drain = Signal(range(DRAIN + 1))
         registered = Signal(2)
         marks = registered ^ Cat(self.take_snapshot & self.ready, self.clear & self.ready)
         visit = Signal()
         m.d.comb += [
             self.ready.eq(ready),
-            self.busy.eq(walking | drain.any()),
-            visit.eq(walking & ~self.strobe),
+            self.busy.eq(walking),
+            visit.eq(walking & ~self.strobe & ~pending),
         ]
         m.d.sync += registered.eq(marks)
-        with m.If(drain.any()):
-            m.d.sync += drain.eq(drain - 1)
         with m.If(~ready | visit):
             m.d.sync += index.eq(index + 1)
             with m.If(index == self._depth - 1):
                 m.d.sync += [ready.eq(1), walking.eq(0), index.eq(0)]
-                with m.If(walking):
-                    m.d.sync += drain.eq(DRAIN)
         with m.If(ready & (self.take_snapshot | self.clear)):
             m.d.sync += walking.eq(1)
         return index, visit, marks
@@ -158,10 +155,11 @@ class CounterBank(wiring.Component):
     def _elaborate_counter(
         self, m: Module, field: int, amount: Value, stages: dict[str, list[Value]], walk: Value
     ) -> tuple[Value, Value]:
-        """Build one counter per index; return what the read ports show of the halves, the counter below its copy.
+        """Build one counter per index; return what its halves show, each the counter below its copy.
 
         An event is in stage n in the n-th clock after it was presented: low half read in stage 0, its register
-        in stage 1, written in stage 2; high half read in stage 1, its register in stage 2, written in stage 3.
+        in stage 1, written in stage 2, shown in stage 3; high half read in stage 1, its register in stage 2, written
+        in stage 3, shown in stage 4.
         """
         strobe, index, marks = stages["strobe"], stages["index"], stages["marks"]
         word = data.StructLayout({"value": HALF, "marks": 2})
@@ -170,20 +168,16 @@ class CounterBank(wiring.Component):
             m.submodules[f"{half}_{field}"] = memory = Memory(shape=shape, depth=self._depth, init=[])
             m.submodules[f"{half}_{field}_copy"] = copy = Memory(shape=HALF, depth=self._depth, init=[])
             write_port, write_copy = memory.write_port(), copy.write_port()
-            update_port = memory.read_port(transparent_for=(write_port,))
-            read_port = memory.read_port(transparent_for=(write_port,))
-            read_copy = copy.read_port()
-            read_index = delays(m, self.read_index, stage, f"read_index_{half}_{field}", reset_less=True)
+            update_port, read_copy = memory.read_port(transparent_for=(write_port,)), copy.read_port()
             m.d.comb += [
                 write_port.addr.eq(Mux(self.ready, index[stage + 2], walk)),
                 write_copy.addr.eq(index[stage + 2]),
                 update_port.addr.eq(index[stage]),
-                read_port.addr.eq(read_index[stage]),
-                read_copy.addr.eq(read_index[stage]),
+                read_copy.addr.eq(index[stage + 2]),
             ]
-            ports.append((write_port, update_port, read_port))
+            ports.append((write_port, update_port))
             copies.append((write_copy, read_copy))
-        (write_low, update_low, read_low), (write_high, update_high, read_high) = ports
+        (write_low, update_low), (write_high, update_high) = ports
         (copy_low, shown_low), (copy_high, shown_high) = copies
 
         # What was read for an event lacks the sum of the clock before it only: the read port is transparent.
@@ -210,28 +204,30 @@ class CounterBank(wiring.Component):
             copy_low.data.eq(old),
         ]
 
-        # A carry of the event in front was not yet written when the high half was read.
-        high = Signal(HALF, name=f"read_high_{field}", reset_less=True)
-        carried = Signal(name=f"carried_{field}", reset_less=True)
+        # The high half likewise.
+        high = Signal(HALF, name=f"high_{field}")
+        read_high = Signal(HALF, name=f"read_high_{field}", reset_less=True)
+        latest_high = Signal(HALF, name=f"latest_high_{field}", reset_less=True)
+        total_high = Signal(HALF, name=f"total_high_{field}")
+        follows_high = Signal(name=f"follows_high_{field}", reset_less=True)
         fresh_high = Signal(2, name=f"fresh_high_{field}", reset_less=True)
         m.d.sync += [
-            high.eq(update_high.data),
-            carried.eq(follows & latest[HALF]),
+            follows_high.eq(follows),
+            read_high.eq(update_high.data),
+            latest_high.eq(total_high),
             fresh_high.eq(fresh),
         ]
         m.d.comb += [
+            high.eq(Mux(follows_high, latest_high, read_high)),
+            total_high.eq(Mux(fresh_high[1], 0, high) + latest[HALF]),
             write_high.en.eq(~self.ready | (strobe[3] & (latest[HALF] | fresh_high[1]))),
-            write_high.data.eq(Mux(self.ready, Mux(fresh_high[1], 0, high) + latest[HALF], 0)),
+            write_high.data.eq(Mux(self.ready, total_high, 0)),
             copy_high.en.eq(strobe[3] & fresh_high[0]),
-            copy_high.data.eq(high + carried),
+            copy_high.data.eq(high),
         ]
-        return (
-            Cat(read_low.data.value, shown_low.data),
-            Cat(read_high.data, shown_high.data),
-        )
+        return Cat(latest[:HALF], shown_low.data), Cat(latest_high, shown_high.data)
 
-    @staticmethod
-    def _choose(chosen: Value, values: list[Value]) -> Value:
-        """Counter or copy (bit 0) of frames or bytes (bit 1)."""
-        both = Mux(chosen[1], values[1] if len(values) > 1 else Const(0, 2 * HALF), values[0])
-        return both.word_select(chosen[0], HALF)
+    def _choose(self, values: list[Value]) -> Value:
+        """Counter or copy, of frames or bytes, as the read wants."""
+        both = Mux(self.read_field, values[1] if len(values) > 1 else Const(0, 2 * HALF), values[0])
+        return both.word_select(self.read_snapshot, HALF)

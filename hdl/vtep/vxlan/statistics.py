@@ -18,8 +18,11 @@ from ..stream.packet import packet_layout
 
 __all__ = ["Statistics"]
 
-LATENCY = 2 + max(CounterBank.latency, PortMeter.latency) + 3
-"""Clocks of a read: two until a counter is asked, three behind its answer."""
+ASKED = 2
+"""Clock of a read in which a counter is asked."""
+
+LATENCY = ASKED + max(CounterBank.latency, PortMeter.latency) + 3
+"""Clocks of a read that need not wait: three behind the answer."""
 
 GROUP = 4
 """Answers that share a register."""
@@ -53,8 +56,10 @@ class Statistics(wiring.Component):
 
     Notes
     -----
-    One event of each kind a clock; none is lost. A read takes 11 clocks. A command takes as many clocks without an
-    event of a kind as there are counters of that kind, and 7 more; reads wait for its end.
+    One event of each kind a clock; none is lost. A read takes 12 clocks, and waits for a clock without an event of its
+    kind. A command takes as many clocks without an event of a kind as there are counters of that kind, and 7 more;
+    reads wait for its end. Such clocks there always are between frames on a wire, and wherever a frame that is not
+    dropped has more than one beat on its way in or out.
     """
 
     def __init__(self, parameters: VtepParameters) -> None:
@@ -81,6 +86,7 @@ class Statistics(wiring.Component):
         requests, responses = self.control.requests, self.control.responses
         ready: list[Value] = []
         busy: list[Value] = []
+        waiting: list[Value] = []
 
         # All banks and meters see a command in the same clock.
         clear, take_snapshot, pending = Signal(), Signal(), Signal()
@@ -100,6 +106,7 @@ class Statistics(wiring.Component):
         m.d.sync += [request.eq(requests.payload), known.eq(taken | ~requests.payload.snapshot)]
         index, kind = request.address[1:BANK_SHIFT], request.address[BANK_SHIFT:]
         values: list[Value] = []
+        asking = Signal()
 
         def ask(name: str, condition: Value) -> _Question:
             """What one bank, meter or counter is asked."""
@@ -118,9 +125,11 @@ class Statistics(wiring.Component):
                 ]
             return question
 
-        def take(name: str, question: _Question, value: Value) -> None:
+        def take(name: str, question: _Question, value: Value, valid: Value | None = None) -> None:
+            """Add an answer, which is there in time or, with ``valid``, in that clock."""
             answer = Signal(64, name=f"{name}_answer", reset_less=True)
-            m.d.sync += answer.eq(Mux(question.selected, value, 0))
+            with m.If(Const(1) if valid is None else valid | ~question.selected):
+                m.d.sync += answer.eq(Mux(question.selected, value, 0))
             values.append(answer)
 
         def bank(
@@ -131,17 +140,23 @@ class Statistics(wiring.Component):
             if not byte_bits:
                 inside &= ~request.address[0]
             question = ask(name, inside)
+            asks = question.selected & asking
+            waits = Signal(name=f"{name}_waits")
+            with m.If(asks | counters.read_valid):
+                m.d.sync += waits.eq(asks)
             m.d.comb += [
                 counters.strobe.eq(strobe),
                 counters.index.eq(event),
                 counters.bytes.eq(length),
                 counters.clear.eq(clear),
                 counters.take_snapshot.eq(take_snapshot),
+                counters.read_enable.eq(asks),
                 counters.read_index.eq(question.index),
                 counters.read_field.eq(question.field),
                 counters.read_snapshot.eq(question.snapshot),
             ]
-            take(name, question, counters.read_value)
+            take(name, question, counters.read_value, counters.read_valid)
+            waiting.append(waits)
             ready.append(counters.ready)
             busy.append(counters.busy)
 
@@ -197,20 +212,24 @@ class Statistics(wiring.Component):
         answer = Signal(64, reset_less=True)
         full = Signal()
         working = Signal(init=1)
-        m.d.sync += working.eq(~self.ready | Cat(*busy).any())
+        waits = Signal()
+        finished = Signal()
+        m.d.sync += [working.eq(~self.ready | Cat(*busy).any()), waits.eq(Cat(*waiting).any())]
         m.d.comb += [
             self.ready.eq(Cat(*ready).all()),
             self.control.busy.eq(working | clear | take_snapshot | pending),
             start.eq(requests.valid & ~self.control.busy & (count == 0) & ~full),
-            requests.ready.eq(count == LATENCY - 1),
+            asking.eq(count == ASKED),
+            finished.eq((count == LATENCY - 1) & ~waits),
+            requests.ready.eq(finished),
             responses.valid.eq(full),
             responses.payload.eq(answer),
         ]
         with m.If(start):
             m.d.sync += count.eq(1)
-        with m.Elif(count == LATENCY - 1):
+        with m.Elif(finished):
             m.d.sync += [count.eq(0), full.eq(1), answer.eq(reduce(or_, groups))]
-        with m.Elif(count != 0):
+        with m.Elif((count != 0) & (count != LATENCY - 1)):
             m.d.sync += count.eq(count + 1)
         with m.If(responses.valid & responses.ready):
             m.d.sync += full.eq(0)

@@ -1,5 +1,6 @@
 from itertools import pairwise
 
+import pytest
 from amaranth.hdl import ResetInserter, Signal
 
 from helpers.packet_bench import simulate
@@ -197,7 +198,7 @@ def test_answers_come_in_order_and_wait(rng):
     simulate(dut, requests, responses)
 
 
-def test_a_read_takes_eleven_clocks():
+def test_a_read_takes_twelve_clocks():
     dut = Statistics(PARAMETERS)
 
     async def bench(ctx):
@@ -209,7 +210,51 @@ def test_a_read_takes_eleven_clocks():
             if ctx.get(dut.control.responses.valid):
                 clocks.append(clock)
             await ctx.tick()
-        assert [later - sooner for sooner, later in pairwise(clocks)] == [11] * (len(clocks) - 1)
+        assert [later - sooner for sooner, later in pairwise(clocks)] == [12] * (len(clocks) - 1)
         assert len(clocks) > 3
+
+    simulate(dut, bench)
+
+
+@pytest.mark.parametrize("snapshot", [False, True])
+def test_a_read_waits_for_a_clock_without_an_event(rng, snapshot):
+    """Only a read of the counters that have one in every clock waits; it shows all of them up to then."""
+    dut = Statistics(PARAMETERS)
+    requests = dut.control.requests
+    busy, idle = COUNTERS[DECAP_REASONS[2]], COUNTERS[ENCAP_REASONS[1]]
+
+    async def bench(ctx):
+        await wait_until_ready(ctx, dut)
+        await command(ctx, dut, "take_snapshot")
+        ctx.set(dut.decap_reason.strobe, 1)
+        ctx.set(dut.decap_reason.index, 2)
+        assert await read(ctx, dut, idle, snapshot=snapshot) == 0
+        events = 12  # in the clocks of this read
+        for waited in (100, 1, 40, 17):
+            ctx.set(requests.payload, {"address": busy, "snapshot": snapshot})
+            ctx.set(requests.valid, 1)
+            for _ in range(20 + waited):
+                assert not ctx.get(requests.ready)
+                await ctx.tick()
+            events += 20 + waited
+            expected = 0 if snapshot else events
+            ctx.set(dut.decap_reason.strobe, 0)
+            await ctx.tick()
+            ctx.set(dut.decap_reason.strobe, 1)
+            for _ in range(10):
+                taken = ctx.get(requests.ready)
+                await ctx.tick()
+                events += 1
+                if taken:
+                    break
+            else:
+                raise AssertionError("the request was not taken")
+            ctx.set(requests.valid, 0)
+            ctx.set(dut.control.responses.ready, 1)
+            assert ctx.get(dut.control.responses.valid)
+            assert ctx.get(dut.control.responses.payload) == expected
+            await ctx.tick()
+            events += 1
+            assert not ctx.get(dut.control.responses.valid)
 
     simulate(dut, bench)

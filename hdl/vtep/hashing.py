@@ -22,7 +22,7 @@ from hashlib import shake_128
 
 from .config import check_range
 
-__all__ = ["CHUNK_BITS", "Place", "TablePlan"]
+__all__ = ["CHUNK_BITS", "DISTRIBUTED_BUCKETS", "Place", "TablePlan"]
 
 MIN_ENTRIES, MAX_ENTRIES = 16, 1 << 20
 MIN_FUNCTIONS, MAX_FUNCTIONS = 2, 16
@@ -35,6 +35,9 @@ CHUNK_BITS = 4
 
 SEED = "OpenVTEP hashed table, chunk {}"
 """SHAKE-128 of this text, the chunk's number inserted, gives the chunk's table."""
+
+DISTRIBUTED_BUCKETS = 32
+"""Most buckets of a part that stands in distributed RAM, unless the gateware is told otherwise."""
 
 SINGLE_SLOT_ENTRIES = 1 << 16
 """Largest table with one slot by default."""

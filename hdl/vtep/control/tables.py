@@ -13,13 +13,14 @@ other tables is of no account, since nothing refers to it.
 """
 
 from collections.abc import Iterable, Mapping
+from fractions import Fraction
 from typing import NamedTuple
 
 from amaranth.hdl import unsigned
 from amaranth.lib import data, enum
 
 from ..config import VtepParameters
-from ..hashing import TablePlan
+from ..hashing import DISTRIBUTED_BUCKETS, TablePlan
 
 __all__ = [
     "DfMode",
@@ -47,12 +48,19 @@ __all__ = [
 VIDS = 4096
 """Values of a VLAN identifier."""
 
-ROOMY_ENTRIES = 1024
-"""Largest FDB with twice as many locations as entries, so that all find room: where a table is small, the last
-few locations are a large share, and its RAMs are deep enough in any case."""
-
+FDB_FUNCTIONS = 8
 FEW_FUNCTIONS = 4
-"""Hash functions of the tables with twice as many locations as entries: half full, four always do."""
+"""Hash functions of small tables, in distributed RAM, whose parts are best as shallow as it is; and of large ones."""
+
+BLOCK_BUCKETS = 1024
+"""Depth of a block RAM of which both ports read whole words (ECP5: 18 bits wide). A part that is less deep needs no
+fewer of them, so a table of this size has as few parts as hold it."""
+
+LEAST_FUNCTIONS = 3
+"""Of a table in block RAM; 92 % of its locations can be filled."""
+
+MOST_LOAD = Fraction(4, 5)
+"""Share of the locations of such a table that entries take: all find a place, for any keys but chosen ones."""
 
 
 class Table(enum.Enum, shape=unsigned(3)):
@@ -231,16 +239,26 @@ def entry_key(table: Table, parameters: VtepParameters, entry: Mapping[str, int]
 
 def table_plan(table: Table, parameters: VtepParameters) -> TablePlan | None:
     """Return where a hashed table keeps its keys; None: ``table`` is no hashed one."""
-    least = TablePlan.MIN_ENTRIES
     width = key_width(table, parameters)
     match table:
         case Table.FDB:
             entries = parameters.fdb_entries
-            return TablePlan(width, max(least, 2 * entries if entries <= ROOMY_ENTRIES else entries))
-        case Table.VNI_MAP:
-            return TablePlan(width, max(least, 2 * parameters.vnis), FEW_FUNCTIONS, 1)
-        case Table.REMOTE:
-            return TablePlan(width, max(least, 2 * parameters.tunnels), FEW_FUNCTIONS, 1)
+            return _small_plan(width, entries, FDB_FUNCTIONS) or TablePlan(width, entries, FDB_FUNCTIONS)
+        case Table.VNI_MAP | Table.REMOTE:
+            entries = parameters.vnis if table is Table.VNI_MAP else parameters.tunnels
+            return _small_plan(width, entries, FEW_FUNCTIONS) or TablePlan(width, 2 * entries, FEW_FUNCTIONS, 1)
+    return None
+
+
+def _small_plan(width: int, entries: int, functions: int) -> TablePlan | None:
+    """Plan of a table in which all entries find a place; None: it is too large for that to cost little."""
+    roomy = max(TablePlan.MIN_ENTRIES, 2 * entries)
+    if roomy <= functions * DISTRIBUTED_BUCKETS:
+        return TablePlan(width, roomy, functions, 1)
+    for parts in range(LEAST_FUNCTIONS, FDB_FUNCTIONS + 1):
+        locations = parts * BLOCK_BUCKETS
+        if entries <= MOST_LOAD * locations:
+            return TablePlan(width, min(roomy, locations), parts, 1)
     return None
 
 

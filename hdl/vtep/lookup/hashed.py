@@ -10,15 +10,12 @@ from amaranth.lib import data, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
-from ..hashing import TablePlan
+from ..hashing import DISTRIBUTED_BUCKETS, TablePlan
 from .hash_unit import bucket_numbers
 
 __all__ = ["HashedMatch"]
 
 RAM_STYLES = ("distributed", "block", "ultra")
-DISTRIBUTED_BUCKETS = 32
-"""Most buckets that distributed RAM holds by default."""
-
 ACCESS_GROUP = 4
 """RAMs whose answers to the control side share a register."""
 

@@ -1,7 +1,7 @@
 import pytest
 
 from vtep.config import VtepParameters
-from vtep.control.tables import DfMode, EcnMode, Table, entry_layout, write_layout
+from vtep.control.tables import DfMode, EcnMode, Table, entry_layout, table_plan, write_layout
 
 SMALL = VtepParameters(vnis=1, tunnels=1, fdb_entries=1, flood_entries=1)
 LARGE = VtepParameters(vnis=64, tunnels=64, fdb_entries=64, flood_entries=256)
@@ -71,3 +71,41 @@ def test_a_write(parameters):
 )
 def test_entries_have_their_first_field_in_the_low_bits(table, values, word):
     assert entry_layout(table, LARGE).const(values).as_value().value == word
+
+
+@pytest.mark.parametrize(
+    ("table", "entries", "functions", "buckets"),
+    [
+        # In distributed RAM: twice as many locations as entries, in shallow parts.
+        (Table.FDB, 1, 8, 2),
+        (Table.FDB, 64, 8, 16),
+        (Table.FDB, 128, 8, 32),
+        (Table.VNI_MAP, 16, 4, 8),
+        (Table.REMOTE, 64, 4, 32),
+        # In block RAM: as few parts of up to 1,024 buckets as leave room to spare.
+        (Table.FDB, 129, 3, 128),
+        (Table.FDB, 1024, 3, 1024),
+        (Table.VNI_MAP, 1024, 3, 1024),
+        (Table.REMOTE, 65, 3, 64),
+        (Table.REMOTE, 256, 3, 256),
+        (Table.FDB, 2457, 3, 1024),
+        (Table.FDB, 2458, 4, 1024),
+        (Table.FDB, 4096, 5, 1024),
+        (Table.REMOTE, 4096, 5, 1024),
+        (Table.FDB, 6553, 8, 1024),
+        # Large: an FDB has the locations that were asked for.
+        (Table.FDB, 6554, 8, 1024),
+        (Table.FDB, 1 << 14, 8, 2048),
+        (Table.VNI_MAP, 1 << 14, 4, 8192),
+    ],
+)
+def test_geometry_of_the_hashed_tables(table, entries, functions, buckets):
+    name = {Table.FDB: "fdb_entries", Table.VNI_MAP: "vnis", Table.REMOTE: "tunnels"}[table]
+    plan = table_plan(table, VtepParameters(**{name: entries}))
+    assert (plan.functions, 1 << plan.bucket_bits, plan.slots) == (functions, buckets, 1)
+    assert plan.capacity >= entries
+
+
+def test_other_tables_are_direct():
+    for table in (Table.SETTINGS, Table.VNI, Table.TUNNEL, Table.FLOOD, Table.VLAN):
+        assert table_plan(table, LARGE) is None

@@ -22,6 +22,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from .lab import CommandError, LiveLab
@@ -130,7 +131,7 @@ def live_demo(
                 over = f"IPv{family} underlay"
                 _pings(lab, family, over, attempt)
                 _transfers(lab, over, megabytes, seconds, attempt)
-                attempt(f"{over}: the core ends and reports", lambda lab=lab: _summary(lab))  # type: ignore[misc]
+                attempt(f"{over}: the core ends and reports", partial(_summary, lab))
     return steps
 
 

@@ -109,12 +109,12 @@ class CounterBank(wiring.Component):
             m.d.sync += pending.eq(self.read_enable)
         walk, visit, marks = self._elaborate_walk(m, pending)
         stages = {
-            "strobe": delays(m, count | visit | read, 3, "strobe"),
+            "strobe": delays(m, count | visit | read, 4, "strobe"),
             "count": delays(m, count, 2, "count"),
             "index": delays(
-                m, Mux(count, self.index, Mux(pending, self.read_index, walk)), 3, "index", reset_less=True
+                m, Mux(count, self.index, Mux(pending, self.read_index, walk)), 4, "index", reset_less=True
             ),
-            "marks": delays(m, marks, 2, "marks"),
+            "marks": delays(m, marks, 3, "marks"),
         }
         amounts: list[Value] = [stages["count"][2]]
         if self.byte_bits:
@@ -158,8 +158,7 @@ class CounterBank(wiring.Component):
         """Build one counter per index; return what its halves show, each the counter below its copy.
 
         An event is in stage n in the n-th clock after it was presented: low half read in stage 0, its register
-        in stage 1, written in stage 2, shown in stage 3; high half read in stage 1, its register in stage 2, written
-        in stage 3, shown in stage 4.
+        in stage 1, added to in stage 2, written and shown in stage 3; the high half a stage later.
         """
         strobe, index, marks = stages["strobe"], stages["index"], stages["marks"]
         word = data.StructLayout({"value": HALF, "marks": 2})
@@ -170,7 +169,7 @@ class CounterBank(wiring.Component):
             write_port, write_copy = memory.write_port(), copy.write_port()
             update_port, read_copy = memory.read_port(transparent_for=(write_port,)), copy.read_port()
             m.d.comb += [
-                write_port.addr.eq(Mux(self.ready, index[stage + 2], walk)),
+                write_port.addr.eq(Mux(self.ready, index[stage + 3], walk)),
                 write_copy.addr.eq(index[stage + 2]),
                 update_port.addr.eq(index[stage]),
                 read_copy.addr.eq(index[stage + 2]),
@@ -180,50 +179,56 @@ class CounterBank(wiring.Component):
         (write_low, update_low), (write_high, update_high) = ports
         (copy_low, shown_low), (copy_high, shown_high) = copies
 
-        # What was read for an event lacks the sum of the clock before it only: the read port is transparent.
+        # What was read for an event lacks the sums of the two clocks before it only: the read port is transparent.
+        following = strobe[2] & (index[2] == index[1])
+        next_but_one = Signal(name=f"next_but_one_{field}")
+        m.d.sync += next_but_one.eq(strobe[2] & (index[2] == index[0]))
+
         read = Signal(HALF, name=f"read_{field}", reset_less=True)
         latest = Signal(HALF + 1, name=f"latest_{field}", reset_less=True)
         total = Signal(HALF + 1, name=f"total_{field}")
         follows = Signal(name=f"follows_{field}")
         old = Signal(HALF, name=f"old_{field}")
         fresh = Signal(2, name=f"fresh_{field}", reset_less=True)
-        following = strobe[2] & (index[2] == index[1])
+        seen = Mux(following, marks[2], Mux(next_but_one, marks[3], update_low.data.marks))
         m.d.sync += [
             follows.eq(following),
-            read.eq(update_low.data.value),
+            read.eq(Mux(next_but_one, latest[:HALF], update_low.data.value)),
             latest.eq(total),
-            fresh.eq(Mux(following, marks[2], update_low.data.marks) ^ marks[1]),
+            fresh.eq(seen ^ marks[1]),
         ]
         m.d.comb += [
             old.eq(Mux(follows, latest[:HALF], read)),
             total.eq(Mux(fresh[1], 0, old) + amount),
-            write_low.en.eq(~self.ready | strobe[2]),
-            write_low.data.value.eq(Mux(self.ready, total[:HALF], 0)),
-            write_low.data.marks.eq(Mux(self.ready, marks[2], 0)),
+            write_low.en.eq(~self.ready | strobe[3]),
+            write_low.data.value.eq(Mux(self.ready, latest[:HALF], 0)),
+            write_low.data.marks.eq(Mux(self.ready, marks[3], 0)),
             copy_low.en.eq(strobe[2] & fresh[0]),
             copy_low.data.eq(old),
         ]
 
         # The high half likewise.
-        high = Signal(HALF, name=f"high_{field}")
         read_high = Signal(HALF, name=f"read_high_{field}", reset_less=True)
         latest_high = Signal(HALF, name=f"latest_high_{field}", reset_less=True)
-        total_high = Signal(HALF, name=f"total_high_{field}")
-        follows_high = Signal(name=f"follows_high_{field}", reset_less=True)
+        old_high = Signal(HALF, name=f"old_high_{field}")
+        follows_high, next_but_one_high, rises = (
+            Signal(name=f"{name}_{field}", reset_less=True) for name in ("follows_high", "next_but_one_high", "rises")
+        )
         fresh_high = Signal(2, name=f"fresh_high_{field}", reset_less=True)
         m.d.sync += [
+            next_but_one_high.eq(next_but_one),
             follows_high.eq(follows),
-            read_high.eq(update_high.data),
-            latest_high.eq(total_high),
+            read_high.eq(Mux(next_but_one_high, latest_high, update_high.data)),
+            latest_high.eq(Mux(fresh_high[1], 0, old_high) + latest[HALF]),
+            rises.eq(latest[HALF] | fresh_high[1]),
             fresh_high.eq(fresh),
         ]
         m.d.comb += [
-            high.eq(Mux(follows_high, latest_high, read_high)),
-            total_high.eq(Mux(fresh_high[1], 0, high) + latest[HALF]),
-            write_high.en.eq(~self.ready | (strobe[3] & (latest[HALF] | fresh_high[1]))),
-            write_high.data.eq(Mux(self.ready, total_high, 0)),
+            old_high.eq(Mux(follows_high, latest_high, read_high)),
+            write_high.en.eq(~self.ready | (strobe[4] & rises)),
+            write_high.data.eq(Mux(self.ready, latest_high, 0)),
             copy_high.en.eq(strobe[3] & fresh_high[0]),
-            copy_high.data.eq(high),
+            copy_high.data.eq(old_high),
         ]
         return Cat(latest[:HALF], shown_low.data), Cat(latest_high, shown_high.data)
 

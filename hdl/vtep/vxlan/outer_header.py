@@ -301,19 +301,26 @@ class OuterHeader(wiring.Component):
         m.submodules.identifications = counters = Memory(
             shape=unsigned(16), depth=tunnels, init=[], attrs={"ram_style": style}
         )
-        # A packet is written while the next one is read.
+        # A packet is read in stage 1 and written in stage 3: of the one in front, what it writes comes too late.
         write = counters.write_port()
         read = counters.read_port(transparent_for=(write,))
         sweep = Signal(range(tunnels))
         with m.If(~self.cleared):
             m.d.sync += [sweep.eq(sweep + 1), self.cleared.eq(sweep == tunnels - 1)]
+        tunnel1, tunnel2 = (data.View(self.copy.shape(), stages.at(copy0, stage)).tunnel for stage in (1, 2))
         used = ~stages.at(is6, 3) & ~stages.at(df, 3)
-        current = read.data
+        counts = strobe & used & ~too_big.value & ~copy.forget
+        follows = Signal(reset_less=True)
+        current = Signal(16, reset_less=True)
+        m.d.sync += [
+            follows.eq(tunnel1 == tunnel2),
+            current.eq(Mux(follows & counts, current + 1, read.data)),
+        ]
         m.d.comb += [
-            read.addr.eq(data.View(self.copy.shape(), stages.at(copy0, 2)).tunnel),
+            read.addr.eq(tunnel1),
             write.addr.eq(Mux(self.cleared, copy.tunnel, sweep)),
             write.data.eq(Mux(self.cleared, current + 1, 0)),
-            write.en.eq(~self.cleared | (strobe & used & ~too_big.value & ~copy.forget)),
+            write.en.eq(~self.cleared | counts),
         ]
         value = Signal(16, reset_less=True)
         m.d.sync += value.eq(Mux(used, current, 0))

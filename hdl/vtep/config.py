@@ -122,6 +122,10 @@ class VtepParameters:
         """Byte lanes of the datapath."""
         return self.data_width // 8
 
+    def index_bits(self, table: str) -> int:
+        """Bits of an index into the table whose size is the parameter ``table``; one even where it has one entry."""
+        return max(1, (getattr(self, table) - 1).bit_length())
+
     def queue_beats(self, name: str) -> int:
         """Depth in beats, a power of two, of the queue whose parameter is ``name``."""
         wanted = getattr(self, name)

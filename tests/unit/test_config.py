@@ -67,6 +67,12 @@ def test_accepts_every_width_and_both_modes(width):
     assert parameters.max_frame_length < 1 << LENGTH_BITS
 
 
+@pytest.mark.parametrize(("entries", "bits"), [(1, 1), (2, 1), (3, 2), (256, 8), (257, 9)])
+def test_an_index_has_a_bit_at_least(entries, bits):
+    assert VtepParameters(vnis=entries).index_bits("vnis") == bits
+    assert VtepParameters(tunnels=entries).index_bits("tunnels") == bits
+
+
 @pytest.mark.parametrize(
     ("options", "name", "beats"),
     [

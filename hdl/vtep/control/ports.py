@@ -95,8 +95,8 @@ def carried_layout(parameters: VtepParameters) -> data.StructLayout:
     """Whom a frame that was sent or delivered counts for. ``tunnel_used`` 0: for no tunnel."""
     return data.StructLayout(
         {
-            "vni": unsigned((parameters.vnis - 1).bit_length()),
-            "tunnel": unsigned((parameters.tunnels - 1).bit_length()),
+            "vni": unsigned(parameters.index_bits("vnis")),
+            "tunnel": unsigned(parameters.index_bits("tunnels")),
             "tunnel_used": unsigned(1),
             "length": unsigned(LENGTH_BITS),
         }

@@ -121,7 +121,7 @@ def vni_layout(parameters: VtepParameters) -> data.StructLayout:
             "vlan": unsigned(12),
             "inner_vlan_discard": unsigned(1),
             "flood_used": unsigned(1),
-            "flood": unsigned((parameters.flood_entries - 1).bit_length()),
+            "flood": unsigned(parameters.index_bits("flood_entries")),
         }
     )
 
@@ -149,7 +149,7 @@ def tunnel_layout() -> data.StructLayout:
 
 def vlan_layout(parameters: VtepParameters) -> data.StructLayout:
     """To which VNI a VID belongs: its index."""
-    return data.StructLayout({"vni": unsigned((parameters.vnis - 1).bit_length())})
+    return data.StructLayout({"vni": unsigned(parameters.index_bits("vnis"))})
 
 
 def vni_map_layout(parameters: VtepParameters) -> data.StructLayout:
@@ -158,7 +158,7 @@ def vni_map_layout(parameters: VtepParameters) -> data.StructLayout:
         {
             "used": unsigned(1),
             "vni": unsigned(24),
-            "index": unsigned((parameters.vnis - 1).bit_length()),
+            "index": unsigned(parameters.index_bits("vnis")),
             "push": unsigned(1),
             "vlan": unsigned(12),
             "inner_vlan_discard": unsigned(1),
@@ -177,7 +177,7 @@ def remote_layout(parameters: VtepParameters) -> data.StructLayout:
             "remote": unsigned(128 if parameters.ipv6 else 32),
             "remote_is_ipv6": unsigned(1),
             "group": unsigned(1),
-            "tunnel": unsigned((parameters.tunnels - 1).bit_length()),
+            "tunnel": unsigned(parameters.index_bits("tunnels")),
         }
     )
 
@@ -189,14 +189,14 @@ def fdb_layout(parameters: VtepParameters) -> data.StructLayout:
             "used": unsigned(1),
             "vni": unsigned(24),
             "mac": unsigned(48),
-            "tunnel": unsigned((parameters.tunnels - 1).bit_length()),
+            "tunnel": unsigned(parameters.index_bits("tunnels")),
         }
     )
 
 
 def flood_layout(parameters: VtepParameters) -> data.StructLayout:
     """One element of a flood list; a list is a run of consecutive entries, ``last`` marks its end."""
-    return data.StructLayout({"tunnel": unsigned((parameters.tunnels - 1).bit_length()), "last": unsigned(1)})
+    return data.StructLayout({"tunnel": unsigned(parameters.index_bits("tunnels")), "last": unsigned(1)})
 
 
 def entry_layout(table: Table, parameters: VtepParameters) -> data.StructLayout:

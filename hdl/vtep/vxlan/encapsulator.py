@@ -226,7 +226,7 @@ class Encapsulator(wiring.Component):
             {
                 "found": unsigned(1),
                 "strip": unsigned(1),
-                "index": unsigned((self._parameters.vnis - 1).bit_length()),
+                "index": unsigned(self._parameters.index_bits("vnis")),
                 "vni": unsigned(24),
                 "flood_used": unsigned(1),
                 "flood": vni_layout(self._parameters)["flood"].shape,
@@ -286,7 +286,7 @@ class Encapsulator(wiring.Component):
             {
                 "found": unsigned(1),
                 "unicast": unsigned(1),
-                "tunnel": unsigned((self._parameters.tunnels - 1).bit_length()),
+                "tunnel": unsigned(self._parameters.index_bits("tunnels")),
             }
         )
 

@@ -26,13 +26,13 @@ def test_codes():
     ("table", "small", "large"),
     [
         (Table.SETTINGS, 266, 266),
-        (Table.VNI, 39, 47),  # the index of a flood entry has 0 or 8 bits
+        (Table.VNI, 40, 47),  # the index of a flood entry has 1 or 8 bits
         (Table.TUNNEL, 227, 227),
-        (Table.FDB, 73, 79),
-        (Table.FLOOD, 1, 7),
-        (Table.VLAN, 0, 6),
-        (Table.VNI_MAP, 39, 45),
-        (Table.REMOTE, 131, 137),
+        (Table.FDB, 74, 79),
+        (Table.FLOOD, 2, 7),
+        (Table.VLAN, 1, 6),
+        (Table.VNI_MAP, 40, 45),
+        (Table.REMOTE, 132, 137),
     ],
 )
 def test_sizes(table, small, large):

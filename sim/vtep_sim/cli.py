@@ -55,7 +55,8 @@ def run(
         typer.Option(help="NAME=VALUE, a further build parameter such as tunnels=64; repeatable.", show_default=False),
     ] = None,
     optimize: Annotated[
-        bool, typer.Option("--optimize", help="Build a faster model, trained with these captures; builds longer.")
+        bool,
+        typer.Option("--optimize", help="Build a model some times faster, trained with these captures; builds longer."),
     ] = False,
     stall: Annotated[
         float, typer.Option(help="Share of clocks in which a port pauses at random.", min=0.0, max=0.99)

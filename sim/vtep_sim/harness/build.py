@@ -9,7 +9,7 @@ import re
 import shutil
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from importlib import metadata
 from importlib.util import find_spec
@@ -17,11 +17,17 @@ from pathlib import Path
 
 from .cache import cache_folder, cached, digest_of
 from .clocked import merge_next_values
+from .domains import assign_domains
+from .gating import census, gate, gate_outputs, read_census, read_graph
+from .register_graph import GraphError
 from .tools import BuildError, find_compiler, find_verilator, run_tool
 
 __all__ = ["build_model", "cached_verilog", "find_verilator"]
 
+Train = Callable[[Path, Path | None], None]
+
 HERE = Path(__file__).parent
+REWRITERS = ("clocked.py", "domains.py", "gating.py", "register_graph.py")
 HARNESS = HERE / "harness.cpp"
 COMPAT = HERE / "compat"
 VERILATOR_FLAGS = ("--cc", "-O3", "--x-assign", "fast", "--x-initial", "fast", "--noassert")
@@ -61,7 +67,7 @@ def build_model(
     data_width: int,
     *,
     waves: bool = False,
-    train: Callable[[Path], None] | None = None,
+    train: Train | None = None,
     message: Callable[[str], None],
 ) -> Path:
     """Build ``verilog`` (module ``vtep``) and the harness into a shared library, or take it from the cache.
@@ -75,9 +81,10 @@ def build_model(
     waves : bool
         Build in the writing of FST waveforms; such a model is slower.
     train : callable or None
-        Build twice: ``train`` is called with a library that counts which way each branch goes, has to run traffic
-        through it in a process of its own, and the model is then compiled by these counts, which makes it some
-        quarter faster. Needs GCC; with another compiler the model is built as without.
+        Build three times, for a model that is some times faster. ``train`` is called with a library, and has to run
+        traffic through it in a process of its own. First with one that writes into the file also given which
+        registers change in each clock: they get clocks by that (`vtep_sim.harness.gating`). Then, with GCC, with one
+        that counts which way each branch goes, and no file.
     message : callable
         Told what is being done when something has to be built.
 
@@ -91,7 +98,8 @@ def build_model(
     parts: list[str | bytes] = [verilog, str(data_width), str(waves), verilator.version, compiler_version]
     parts.append(f"trained {train is not None}")
     parts += (
-        source.read_bytes() for source in (HARNESS, Path(__file__), HERE / "clocked.py", *sorted(COMPAT.iterdir()))
+        source.read_bytes()
+        for source in (HARNESS, Path(__file__), *(HERE / name for name in REWRITERS), *sorted(COMPAT.iterdir()))
     )
 
     def make(place: Path) -> None:
@@ -99,10 +107,14 @@ def build_model(
         message(f"building the {data_width}-bit model{kind} with {verilator.name}, once ...")
         started = time.monotonic()
         with tempfile.TemporaryDirectory(prefix="vtep-build-") as scratch:
-            build = _Build(Path(scratch), data_width, waves=waves)
-            build.verilate(verilog)
+            text = merge_next_values(verilog)
+            definitions: list[str] = []
+            if train is not None:
+                text, definitions = _gated(text, Path(scratch, "census"), data_width, train, message)
+            build = _Build(Path(scratch, "final"), data_width, waves=waves, definitions=definitions)
+            build.verilate(text)
             if train is not None and build.is_gcc:
-                train(build.link(counting=True))
+                train(build.link(counting=True), None)
                 library = build.link(counted=True)
             else:
                 library = build.link()
@@ -112,13 +124,43 @@ def build_model(
     return cached(f"{digest_of(parts)}.so", make)
 
 
-class _Build:
-    """One build in a scratch folder."""
+def _gated(
+    verilog: str, scratch: Path, data_width: int, train: Train, message: Callable[[str], None]
+) -> tuple[str, list[str]]:
+    """Give the registers of ``verilog`` clocks by what they do in training; return it and what the harness defines."""
+    try:
+        graph = read_graph(verilog)
+    except GraphError as error:
+        message(f"built with one clock for all registers: {error}")
+        return verilog, []
+    text, signals = census(verilog, graph)
+    build = _Build(scratch, data_width, definitions=["-DVTEP_CENSUS"], quickly=True)
+    build.verilate(text)
+    record = scratch / "changes"
+    train(build.link(), record)
+    changes, clocks = read_census(record, signals)
+    domains = assign_domains(graph, changes, clocks)
+    moved = " | ".join(f"top_->{output}" for output in gate_outputs(domains))
+    return gate(verilog, graph, domains), [f"-DVTEP_GATES={moved}"]
 
-    def __init__(self, scratch: Path, data_width: int, *, waves: bool) -> None:
+
+class _Build:
+    """One build in a scratch folder, which is made; ``quickly``: for a model that runs for seconds only."""
+
+    def __init__(
+        self,
+        scratch: Path,
+        data_width: int,
+        *,
+        waves: bool = False,
+        definitions: Sequence[str] = (),
+        quickly: bool = False,
+    ) -> None:
+        scratch.mkdir()
         self.scratch = scratch
         self.model = scratch / "model"
         self.waves = waves
+        self.level = ONCE_LEVEL if quickly else MODEL_LEVEL
         self.verilator = find_verilator()
         self.compiler, self.compiler_version = find_compiler()
         self.include = self.verilator.root / "include"
@@ -126,7 +168,7 @@ class _Build:
         self.options += [f"-DVM_TRACE={waves:d}", f"-DVM_TRACE_FST={waves:d}", "-DVM_TRACE_VCD=0", "-DVM_TRACE_SAIF=0"]
         if self.is_gcc:
             self.options += GCC_FLAGS
-        self.width = f"-DVTEP_DATA_WIDTH={data_width}"
+        self.definitions = [f"-DVTEP_DATA_WIDTH={data_width}", *definitions]
 
     @property
     def is_gcc(self) -> bool:
@@ -136,7 +178,7 @@ class _Build:
     def verilate(self, verilog: str) -> None:
         """Write the C++ of the model."""
         source = self.scratch / "vtep.v"
-        source.write_text(merge_next_values(verilog), encoding="utf-8")
+        source.write_text(verilog, encoding="utf-8")
         flags = [*VERILATOR_FLAGS, *QUIET, *(("--trace-fst",) if self.waves else ())]
         names: list[str | Path] = ["--top-module", "vtep", "--prefix", "Vvtep", "--Mdir", self.model]
         command = [self.verilator.command, *flags, *names, source]
@@ -170,9 +212,9 @@ class _Build:
             parts += (path.read_text(encoding="utf-8") for path in sorted(COMPAT.iterdir()))
             return cached(f"{digest_of(parts)}.o", lambda place: self.call_compiler(unit, place, [LEVEL]))
         compiled = self.scratch / f"{unit.stem}.o"
-        level = LEVEL if unit == HARNESS else ONCE_LEVEL if "Slow" in unit.stem else MODEL_LEVEL
+        level = LEVEL if unit == HARNESS else ONCE_LEVEL if "Slow" in unit.stem else self.level
         options = [level] if level == ONCE_LEVEL else [level, *profile]
-        self.call_compiler(unit, compiled, [*options, self.width, "-I", str(self.model)])
+        self.call_compiler(unit, compiled, [*options, *self.definitions, "-I", str(self.model)])
         return compiled
 
     def call_compiler(self, unit: Path, place: Path, options: list[str]) -> None:

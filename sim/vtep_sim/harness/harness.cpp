@@ -173,6 +173,17 @@ class Harness {
 #endif
     }
 
+    // Write what changes in each clock to a file from here on (null: no longer); false: this model cannot, or it failed.
+    bool census(const char *path) {
+#ifdef VTEP_CENSUS
+        const bool written = !census_ || !std::fclose(census_);
+        census_ = path ? std::fopen(path, "wb") : nullptr;
+        return written && (census_ || !path);
+#else
+        return !path;
+#endif
+    }
+
     // Frames under way are forgotten, on both sides of the ports.
     void reset() {
         for (unsigned p = 0; p < ports; ++p) {
@@ -218,6 +229,9 @@ class Harness {
   private:
     void low() {
         top_->clk = 0;
+#ifdef VTEP_GATES
+        top_->gate_clk = 0;
+#endif
         top_->eval();
 #if VM_TRACE
         if (tracing_) trace_.dump(clock_ * period_);
@@ -226,7 +240,15 @@ class Harness {
 
     void high() {
         top_->clk = 1;
+#ifdef VTEP_GATES
+        // gating.py: a domain is clocked where one of its sources changed with the last edge, and around a reset.
+        top_->gate_clk = top_->rst || was_reset_ ? ~0u : VTEP_GATES;
+        was_reset_ = top_->rst;
+#endif
         top_->eval();
+#ifdef VTEP_CENSUS
+        if (census_) std::fwrite(&top_->changed_all, sizeof top_->changed_all, 1, census_);
+#endif
 #if VM_TRACE
         if (tracing_) trace_.dump(clock_ * period_ + period_ / 2);
 #endif
@@ -259,6 +281,12 @@ class Harness {
 #if VM_TRACE
     VerilatedFstC trace_;
     bool tracing_ = false;
+#endif
+#ifdef VTEP_GATES
+    bool was_reset_ = true;
+#endif
+#ifdef VTEP_CENSUS
+    FILE *census_ = nullptr;
 #endif
     Source sources_[ports];
     Sink sinks_[ports];
@@ -544,6 +572,8 @@ EXPORT int vtep_reset(Harness *harness) {
 EXPORT int vtep_trace(Harness *harness, const char *waves) {
     return guarded([&] { return harness->trace(waves), 0; });
 }
+
+EXPORT int vtep_census(Harness *harness, const char *path) { return harness->census(path); }
 
 EXPORT void vtep_pace(Harness *harness, int sink, unsigned port, uint32_t probability, uint32_t gap, uint64_t hold,
                       uint64_t seed) {

@@ -57,6 +57,7 @@ _FUNCTIONS = {
     "vtep_close": (None, (c_void_p,)),
     "vtep_reset": (c_int, (c_void_p,)),
     "vtep_trace": (c_int, (c_void_p, c_char_p)),
+    "vtep_census": (c_int, (c_void_p, c_char_p)),
     "vtep_pace": (None, (c_void_p, c_int, c_uint, c_uint32, c_uint32, c_uint64, c_uint64)),
     "vtep_push": (None, (c_void_p, c_uint, c_char_p, POINTER(c_uint32), POINTER(c_uint16), c_uint64)),
     "vtep_access": (None, (c_void_p, POINTER(Access), c_uint64)),

@@ -119,9 +119,9 @@ class Training:
     host: Sequence[FrameLike] = ()
 
 
-def _train(parameters: VtepParameters, training: Training, model: Path) -> None:
-    """Run the traffic in a process of its own, at whose end the counts are written."""
-    order = pickle.dumps((parameters, training, model))
+def _train(parameters: VtepParameters, training: Training, model: Path, record: Path | None) -> None:
+    """Run the traffic in a process of its own, at whose end the counts are written; ``record``: for what changes."""
+    order = pickle.dumps((parameters, training, model, record))
     done = subprocess.run([sys.executable, "-m", f"{__package__}.train"], input=order, capture_output=True, check=False)
     if done.returncode:
         raise BuildError(f"training: {done.stderr.decode(errors='replace')}")
@@ -150,7 +150,7 @@ class Simulator:
     verilog : str or None
         Verilog text of a module ``vtep`` with the ports of the core, instead of what ``parameters`` give.
     training : Training or None
-        Build a faster model by what this traffic does in it, which takes about twice as long. The first training of a
+        Build a faster model by what this traffic does in it, which takes three times as long. The first training of a
         parameter set is kept.
     model : Path or None
         A model that is built already.
@@ -232,6 +232,17 @@ class Simulator:
         if waves:
             _check_writable(waves)
         self._check(self._library.trace(self._handle, bytes(waves) if waves else None))
+
+    def census(self, record: Path | None) -> None:
+        """Write which registers change in each clock to ``record`` from here on; None: no longer.
+
+        Raises
+        ------
+        SimulationError
+            The model was not built for it, or the file cannot be written.
+        """
+        if not self._library.census(self._handle, bytes(record) if record else None):
+            raise SimulationError("this model writes no census, or not there")
 
     def reset(self) -> None:
         """Reset the core for 4 clocks: tables, settings and counters are empty, frames under way are lost."""

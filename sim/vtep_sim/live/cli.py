@@ -51,7 +51,9 @@ def live(
     seconds: Annotated[
         float | None, typer.Option(help="End after this time instead of at Ctrl-C.", min=0.0, show_default=False)
     ] = None,
-    optimize: Annotated[bool, typer.Option("--optimize", help="Build a faster model first; builds longer.")] = False,
+    optimize: Annotated[
+        bool, typer.Option("--optimize", help="Build a model some times faster first; builds longer.")
+    ] = False,
 ) -> None:
     """Join the simulated core to network interfaces, as fast as the simulation allows. Ctrl-C ends it.
 

@@ -34,6 +34,9 @@ constexpr unsigned ports = 3;
 const char *const port_names[ports] = {"tenant", "underlay", "host"};
 // No frame is longer inside the core (lengths are 14 bits), so a longer one out of it never ends.
 constexpr uint32_t longest_output = 1u << 17;
+// A wire at an output has a buffer: so many beats of a frame are taken before the wire is free for it. Without, the parts
+// of clocks would add up in which it waits for the next beat.
+constexpr unsigned wire_beats = 2;
 // Clocks without a beat, the core idle, after which a batch is over; pending counter updates have arrived by then.
 constexpr unsigned settle_clocks = 16;
 
@@ -366,7 +369,7 @@ inline void Harness::taken(unsigned p) {
 template <class Ready> inline void Harness::drive_ready(unsigned p, Ready &ready) {
     Sink &sink = sinks_[p];
     Pacing &pacing = sink.pacing;
-    sink.ready = clock_ >= pacing.hold && (sink.length || clock_ * lanes >= sink.wire_free) &&
+    sink.ready = clock_ >= pacing.hold && (sink.length || (clock_ + wire_beats) * lanes >= sink.wire_free) &&
                  !(pacing.probability && pacing.random.below_65536() < pacing.probability);
     ready = sink.ready;
 }
@@ -410,9 +413,7 @@ inline bool Harness::receive(unsigned p, const Data &data, Keep keep, bool valid
     }
     if (sink.length == 0) {
         sink.first = clock_;
-        // Where the wire was free since a part of a clock, it has begun then: rates are not rounded to clocks.
-        const uint64_t now = clock_ * lanes;
-        sink.wire_start = now - sink.wire_free < lanes ? sink.wire_free : now;
+        sink.wire_start = clock_ * lanes > sink.wire_free ? clock_ * lanes : sink.wire_free;
     }
     sink.bytes.insert(sink.bytes.end(), bytes, bytes + count);
     sink.length += count;
@@ -422,7 +423,7 @@ inline bool Harness::receive(unsigned p, const Data &data, Keep keep, bool valid
         const Pacing &pacing = sink.pacing;
         const uint32_t length = sink.length < pacing.shortest ? pacing.shortest : sink.length;
         uint64_t end = sink.wire_start + length;
-        if (end + lanes < clock_ * lanes) end = clock_ * lanes;  // the core left clocks without a beat
+        if (end < clock_ * lanes) end = clock_ * lanes;  // the core left clocks without a beat
         sink.wire_free = pacing.overhead ? end + pacing.overhead : 0;
         sink.length = 0;
     } else if (sink.length > longest_output) {

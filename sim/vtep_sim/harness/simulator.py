@@ -348,7 +348,8 @@ class Simulator:
             No tvalid or tready at all before this clock.
         overhead : int
             Take the frames of an output as a wire does that carries a full beat in a clock: behind each frame it is
-            busy for so many bytes more. Rates are exact, not rounded to clocks. 0: no wire.
+            busy for so many bytes more. Rates are exact, not rounded to clocks: a buffer in front of the wire takes
+            two beats of the next frame before. 0: no wire.
         shortest : int
             Bytes to which such a wire's end fills up a shorter frame.
         seed : int

@@ -13,6 +13,7 @@ from .captures import read_capture
 from .console import console, message, print_report, progress_of
 from .demo import run_demo
 from .harness import Simulator
+from .html_report.cli import report
 from .live.cli import live, live_demo
 from .options import BROKEN, DIFFERENT, EXIT_CODES, ModeOption, literals, path_option, refusals
 from .runner import RunOptions, UsageError, make_parameters, run_captures
@@ -225,6 +226,7 @@ def bench(
 
 app.command(epilog=EXIT_CODES)(live)
 app.command("live-demo", epilog=EXIT_CODES)(live_demo)
+app.command("report", epilog=EXIT_CODES)(report)
 app.command()(synth)
 
 

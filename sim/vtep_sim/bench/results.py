@@ -16,7 +16,7 @@ from .rfc2544_tables import rfc2544_summary, rfc2544_tables
 from .speed import HARNESSES
 from .tables import Rows, select, table, values
 
-__all__ = ["PARTS", "load_parts", "markdown", "save_part", "summary"]
+__all__ = ["PARTS", "SHORT", "TITLES", "load_parts", "markdown", "save_part", "summary"]
 
 PARTS = ("bubbles", "latency", "rfc2544", "speed", "area", "fill", "updates")
 
@@ -36,18 +36,23 @@ SPEED_BAR = 50
 def save_part(folder: Path, part: str, entries: Iterable[Any], command: str, key: Sequence[str] = ()) -> None:
     """Write ``part`` (one of `PARTS`) with the date, the tools and the command that measured it.
 
-    With ``key``, the names of some fields, entries stay that were there and have other values in these.
+    With ``key``, the names of some fields, entries stay that were there and have other values in these. Then each entry
+    has its own date and command; the part has all commands, and the first and the last date.
     """
     folder.mkdir(parents=True, exist_ok=True)
+    origin = {"date": datetime.now(UTC).date().isoformat(), "command": command}
     rows = [asdict(entry) | _derived(entry) for entry in entries]
     if key:
         new = {tuple(row[name] for name in key) for row in rows}
-        there = load_parts(folder).get(part, {"entries": []})["entries"]
-        rows = [row for row in there if tuple(row[name] for name in key) not in new] + rows
+        there = load_parts(folder).get(part, {"entries": []})
+        kept = [row for row in there["entries"] if tuple(row[name] for name in key) not in new]
+        rows = [{name: there[name] for name in origin} | row for row in kept] + [row | origin for row in rows]
+        dates = [row["date"] for row in rows]
+        origin["date"] = " to ".join(sorted({min(dates), max(dates)}))
+        origin["command"] = "; ".join(values(rows, "command"))
     content = {
         "part": part,
-        "date": datetime.now(UTC).date().isoformat(),
-        "command": command,
+        **origin,
         "tools": tool_versions(),
         "entries": rows,
     }

@@ -69,9 +69,8 @@ def _latency(widths: Sequence[int], modes: Sequence[Mode], message: Message, pro
 def _rfc2544(
     widths: Sequence[int], modes: Sequence[Mode], clock_mhz: float, message: Message, progress: Progress
 ) -> Iterator[list[Benchmark]]:
-    """Measure core by core; each time what was measured up to there."""
+    """Measure core by core."""
     total = len(widths) * len(modes) * len(PATTERNS) * len(TRAFFICS)
-    found: list[Benchmark] = []
     count = 0
     for mode in modes:
         for width in widths:
@@ -83,8 +82,7 @@ def _rfc2544(
                     count += 1
                     progress(count, total, simulator.clock)
 
-                found += measure_rfc2544(simulator, list(PATTERNS), done=done)
-            yield found
+                yield list(measure_rfc2544(simulator, list(PATTERNS), done=done))
 
 
 def _speeds(message: Message) -> Iterator[Speed]:
@@ -168,7 +166,7 @@ def run_bench(
             save_part(folder, "latency", _latency(widths, modes, message, progress), command)
         if "rfc2544" in parts:
             for benchmarks in _rfc2544(widths, modes, clock_mhz, message, progress):
-                save_part(folder, "rfc2544", benchmarks, command)
+                save_part(folder, "rfc2544", benchmarks, command, key=("data_width", "mode"))
         if "speed" in parts:
             save_part(folder, "speed", _speeds(message), command)
         if "area" in parts:

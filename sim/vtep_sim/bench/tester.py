@@ -136,6 +136,8 @@ class Tester:
         """Of a trial."""
         parameters = simulator.parameters
         self.depth = max(parameters.queue_beats(f"{direction}_queue_bytes") for direction in PORTS_OF)
+        # While buffers fill, nothing moves for longer than a core should stand still otherwise.
+        simulator.watchdog = max(simulator.watchdog, 2 * self._filling())
         self._done: dict[tuple[object, ...], dict[str, Outcome]] = {}
 
     def trial(self, loads: Mapping[str, Fraction], *, full: bool) -> dict[str, Outcome]:

@@ -105,6 +105,15 @@ def test_a_tester_refuses_what_it_cannot_count(simulator: Simulator, monkeypatch
         tester.Tester(simulator, [stream]).trial(loads, full=True)
 
 
+@pytest.mark.slow
+def test_outputs_that_stand_still_are_no_hang(simulator: Simulator) -> None:
+    """As long frames on narrow ports have it: longer than the watchdog waits."""
+    simulator.watchdog = 1000
+    stream = Stream("encap", [9018], lanes=8)
+    outcome = tester.Tester(simulator, [stream]).trial({"encap": stream.ceiling}, full=True)["encap"]
+    assert (outcome.offered, outcome.lost) == (100, 0)
+
+
 ROW = Benchmark(
     data_width=64,
     mode="store-and-forward",

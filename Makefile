@@ -39,7 +39,7 @@ OpenVTEP: make TARGET [VARIABLE=VALUE ...]
   lint       format, lint and types of the sources
   verilog    write the core as one Verilog file
   regs       write the register map as SystemRDL, HTML, Markdown and a C header to build/regs
-  bench      measure rate, latency, area, clock and fill; write tables and a plot to build/bench
+  bench      measure rate, latency, the terms of RFC 2544, area, clock and fill; write tables and plots to build/bench
   report     one HTML page of all figures that are there, build/report/report.html; measures RFC 2544 first where that
              is missing (an hour)
   clean      remove build/ and the caches (.venv, the set-up, stays)

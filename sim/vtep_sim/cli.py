@@ -189,7 +189,7 @@ def bench(
     ] = None,
     clock_mhz: Annotated[float, typer.Option(help="Clock that the rates of rfc2544 refer to.", min=0.001)] = 156.25,
 ) -> None:
-    """Measure rate, latency, simulation speed, area, clock and fill of tables; what was measured before stays."""
+    """Measure rate, latency, the terms of RFC 2544, simulation speed, area, clock and fill; what was there stays."""
     # Scapy, the synthesis flow and the cocotb bench are not what `run` should wait for.
     from .bench.results import PARTS
     from .bench.run import run_bench

@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from .rfc2544_plot import draw_cut_through, draw_loss, draw_store_and_forward, draw_throughput
+from .rfc2544_plot import draw_latency, draw_loss, draw_throughput
+from .tables import select
 from .traffic import INNER_LENGTHS
 
-__all__ = ["DRAW", "alone", "draw_svg", "plot"]
+__all__ = ["DRAW", "alone", "draw_svg", "plot", "rows_of"]
 
 ROW_HEIGHT = 4
 
@@ -67,16 +68,16 @@ def _area(axes: Any, rows: list[dict[str, Any]]) -> None:
 
 
 DRAW = {
-    "bubbles": ("bubbles", _rate),
-    "latency": ("latency", _latency),
-    "throughput": ("rfc2544", draw_throughput),
-    "latency-store-and-forward": ("rfc2544", draw_store_and_forward),
-    "latency-cut-through": ("rfc2544", draw_cut_through),
-    "frame-loss": ("rfc2544", draw_loss),
-    "speed": ("speed", _speed),
-    "area": ("area", _area),
+    "bubbles": ("bubbles", {}, _rate),
+    "latency": ("latency", {}, _latency),
+    "throughput": ("rfc2544", {}, draw_throughput),
+    "latency-store-and-forward": ("rfc2544", {"mode": "store-and-forward"}, draw_latency),
+    "latency-cut-through": ("rfc2544", {"mode": "cut-through"}, draw_latency),
+    "frame-loss": ("rfc2544", {"direction": "encap", "traffic": "encap"}, draw_loss),
+    "speed": ("speed", {}, _speed),
+    "area": ("area", {}, _area),
 }
-"""Plots by name: the part that they draw, and how."""
+"""Plots by name: part and fields of the rows that are drawn, and how."""
 
 INK = "#010203"
 """Stands for the colour of the text around a plot until it is written."""
@@ -101,6 +102,12 @@ svg { color: #1f2328; background: #ffffff; font-family: system-ui, "DejaVu Sans"
 """Colours of a plot that stands alone."""
 
 
+def rows_of(name: str, parts: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:
+    """Rows that a plot shows."""
+    part, fields, _ = DRAW[name]
+    return select(parts[part]["entries"], **fields) if part in parts else []
+
+
 def draw_svg(parts: dict[str, dict[str, Any]], names: Sequence[str] = tuple(DRAW)) -> str:
     """Draw the plots of the parts that are there, one above the other, as SVG in the colours of what is around it."""
     # matplotlib is of the bench's set-up only, and slow to load.
@@ -109,11 +116,7 @@ def draw_svg(parts: dict[str, dict[str, Any]], names: Sequence[str] = tuple(DRAW
     mpl.use("svg")
     from matplotlib.figure import Figure
 
-    drawn = []
-    for name in names:
-        part, draw = DRAW[name]
-        if part in parts and parts[part]["entries"]:
-            drawn.append((draw, parts[part]["entries"]))
+    drawn = [(DRAW[name][-1], rows_of(name, parts)) for name in names if rows_of(name, parts)]
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(8, ROW_HEIGHT * max(len(drawn), 1)), layout="constrained")
         for number, (draw, rows) in enumerate(drawn, 1):

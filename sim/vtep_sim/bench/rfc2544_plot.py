@@ -6,7 +6,7 @@ from typing import Any
 from .rfc2544 import IMIX_NAME, PATTERNS
 from .tables import Rows, select, values
 
-__all__ = ["draw_cut_through", "draw_loss", "draw_store_and_forward", "draw_throughput"]
+__all__ = ["draw_latency", "draw_loss", "draw_throughput"]
 
 COLOURS = 7
 
@@ -65,23 +65,14 @@ def draw_throughput(axes: Any, rows: Rows) -> None:
     _legend(axes, both, ("-", "theoretical maximum"), ("o", "encap"), ("x", "decap"))
 
 
-def _latency(axes: Any, rows: Rows, mode: str) -> None:
-    chosen = [row for row in rows if row["traffic"] == row["direction"] and row["mode"] == mode]
+def draw_latency(axes: Any, rows: Rows) -> None:
+    """Median latency of each direction alone, in one mode."""
+    chosen = [row for row in rows if row["traffic"] == row["direction"]]
     for direction, style in (("encap", "o-"), ("decap", "x--")):
         _lines(axes, select(chosen, direction=direction), lambda row: row["median"], style)
-    axes.set(title=f"Latency at the throughput, {mode}", ylabel="clocks, median")
+    axes.set(title=f"Latency at the throughput, {rows[0]['mode']}", ylabel="clocks, median")
     _logarithmic(axes)
     _legend(axes, chosen, ("o-", "encap"), ("x--", "decap"))
-
-
-def draw_store_and_forward(axes: Any, rows: Rows) -> None:
-    """Median latency of each direction alone."""
-    _latency(axes, rows, "store-and-forward")
-
-
-def draw_cut_through(axes: Any, rows: Rows) -> None:
-    """Median latency of each direction alone."""
-    _latency(axes, rows, "cut-through")
 
 
 def draw_loss(axes: Any, rows: Rows) -> None:
@@ -89,7 +80,7 @@ def draw_loss(axes: Any, rows: Rows) -> None:
     widths = values(rows, "data_width")
     width = LOSS_WIDTH if LOSS_WIDTH in widths else widths[0]
     mode = values(rows, "mode")[0]
-    chosen = select(rows, data_width=width, mode=mode, traffic="encap")
+    chosen = select(rows, data_width=width, mode=mode)
     for number, row in enumerate(chosen):
         loads = [100 * load for load, _ in row["losses"]]
         lost = [100 * share for _, share in row["losses"]]

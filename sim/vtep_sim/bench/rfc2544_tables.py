@@ -77,7 +77,7 @@ def _loss(row: dict[str, Any]) -> str:
 
 def _rates(rows: Rows) -> list[str]:
     """Write the throughput of both directions at once, the least of them and of the modes, at all widths."""
-    widths = values(rows, "data_width")
+    widths = sorted(values(rows, "data_width"))
     body = []
     for frames in values(rows, "frames"):
         least = [min(select(rows, frames=frames, data_width=width), key=lambda row: row["share"]) for width in widths]
@@ -88,7 +88,7 @@ def _rates(rows: Rows) -> list[str]:
 
 def _medians(rows: Rows) -> list[str]:
     """Write the median latencies of some sizes at all widths."""
-    widths = values(rows, "data_width")
+    widths = sorted(values(rows, "data_width"))
     body = []
     for mode in values(rows, "mode"):
         for direction in values(rows, "direction"):
@@ -127,7 +127,7 @@ def rfc2544_tables(rows: Rows) -> list[str]:
             *_medians(both),
         ]
     for mode in values(rows, "mode"):
-        for width in values(select(rows, mode=mode), "data_width"):
+        for width in sorted(values(select(rows, mode=mode), "data_width")):
             chosen = select(rows, mode=mode, data_width=width)
             first = chosen[0]
             lines += [f"### {mode}, {width} bits at {first['clock_mhz']:g} MHz: {first['line_gbps']:g} Gb/s", ""]
@@ -141,7 +141,7 @@ def rfc2544_summary(rows: Rows) -> list[str]:
     """Say how many throughputs are the theoretical maximum, and which are not."""
     short = [row for row in rows if not full_rate(row)]
     lines = [f"rfc2544: {len(rows) - len(short)} of {len(rows)} throughputs are the theoretical maximum"]
-    for width in values(short, "data_width"):
+    for width in sorted(values(short, "data_width")):
         for frames in values(select(short, data_width=width), "frames"):
             same = select(short, data_width=width, frames=frames)
             total = len(select(rows, data_width=width, frames=frames))

@@ -3,7 +3,7 @@
 import re
 from typing import Any
 
-from ..bench.plot import DRAW, draw_svg
+from ..bench.plot import DRAW, draw_svg, rows_of
 from ..bench.results import PARTS, SHORT, TITLES
 from .page import Block, Figure, Origin, Section, blocks_of
 
@@ -32,9 +32,7 @@ def _element(name: str, svg: str) -> str:
 
 def plots_of(parts: dict[str, dict[str, Any]]) -> dict[str, str]:
     """Draw every plot for which there are figures; SVG by name."""
-    return {
-        name: draw_svg(parts, [name]) for name, (part, _) in DRAW.items() if parts.get(part, {"entries": []})["entries"]
-    }
+    return {name: draw_svg(parts, [name]) for name in DRAW if rows_of(name, parts)}
 
 
 def measured_sections(parts: dict[str, dict[str, Any]], plots: dict[str, str]) -> list[Section]:

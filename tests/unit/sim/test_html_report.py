@@ -179,6 +179,17 @@ def test_what_is_there_is_shown(places: dict[str, Path]) -> None:
         assert f'aria-label="plot: {name}"' in (places["folder"] / "report.html").read_text(encoding="utf-8")
 
 
+def test_a_mode_that_was_not_measured_has_no_plot(places: dict[str, Path]) -> None:
+    fill(places)
+    path = places["bench"] / "rfc2544.json"
+    part = json.loads(path.read_text(encoding="utf-8"))
+    part["entries"] = [row for row in part["entries"] if row["mode"] == "store-and-forward"]
+    path.write_text(json.dumps(part), encoding="utf-8")
+    write_report(**places)
+    plots = {path.stem for path in places["folder"].glob("latency*.svg")}
+    assert plots == {"latency-store-and-forward"}
+
+
 def test_tests_are_counted_by_folder(places: dict[str, Path]) -> None:
     fill(places)
     write_report(**places)

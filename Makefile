@@ -24,8 +24,10 @@ BIN := .venv/bin
 ENTER := PATH="$(CURDIR)/$(BIN):$$PATH"
 unexport PYTHONPATH PYTHONHOME
 export VTEP_VERILATOR := $(VERILATOR)
+# What stands in the report of `make test-full`.
+test-full: export TEST_ARGS = $(ARGS)
 
-.PHONY: help demo live-demo test test-full lint verilog regs bench clean setup
+.PHONY: help demo live-demo test test-full lint verilog regs bench report clean setup
 
 define HELP
 OpenVTEP: make TARGET [VARIABLE=VALUE ...]
@@ -37,7 +39,9 @@ OpenVTEP: make TARGET [VARIABLE=VALUE ...]
   lint       format, lint and types of the sources
   verilog    write the core as one Verilog file
   regs       write the register map as SystemRDL, HTML, Markdown and a C header to build/regs
-  bench      measure rate, latency, area, clock and fill; write tables and a plot to build/bench
+  bench      measure rate, latency, the terms of RFC 2544, area, clock and fill; write tables and plots to build/bench
+  report     one HTML page of all figures that are there, build/report/report.html; measures RFC 2544 first where that
+             is missing (an hour)
   clean      remove build/ and the caches (.venv, the set-up, stays)
 
   ARGS="..."        more options for the target's command, e.g. make verilog ARGS="--data-width 512"
@@ -67,7 +71,8 @@ test: .venv/stamp
 	$(ENTER) python -m pytest -n $(JOBS) --dist loadgroup $(ARGS)
 
 test-full: .venv/stamp
-	$(ENTER) python -m pytest -n $(JOBS) --dist loadgroup --full $(ARGS)
+	$(ENTER) python -m pytest -n $(JOBS) --dist loadgroup --full --junitxml build/report/tests.xml \
+		-o junit_suite_name="make test-full$${TEST_ARGS:+ ARGS=\"$$TEST_ARGS\"}" $(ARGS)
 
 lint: .venv/stamp
 	$(BIN)/ruff format --check .
@@ -84,6 +89,10 @@ regs: .venv/stamp
 
 bench: .venv/stamp
 	@$(ENTER) vtep-sim bench $(ARGS)
+
+report: .venv/stamp
+	@test -e build/bench/rfc2544.json || $(ENTER) vtep-sim bench --only rfc2544
+	$(ENTER) vtep-sim report $(ARGS)
 
 clean:
 	rm -rf build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis

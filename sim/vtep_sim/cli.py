@@ -13,6 +13,7 @@ from .captures import read_capture
 from .console import console, message, print_report, progress_of
 from .demo import run_demo
 from .harness import Simulator
+from .html_report.cli import report
 from .live.cli import live, live_demo
 from .options import BROKEN, DIFFERENT, EXIT_CODES, ModeOption, literals, path_option, refusals
 from .runner import RunOptions, UsageError, make_parameters, run_captures
@@ -168,17 +169,17 @@ def bench(
     only: Annotated[
         list[str] | None,
         typer.Option(
-            help="Measure this part only (repeatable): bubbles, latency, speed, area, fill, updates.",
+            help="Measure this part only (repeatable): bubbles, latency, rfc2544, speed, area, fill, updates.",
             show_default=False,
         ),
     ] = None,
     data_width: Annotated[
         list[int] | None,
-        typer.Option(help="Of bubbles and latency, repeatable; all seven by default.", show_default=False),
+        typer.Option(help="Of bubbles, latency and rfc2544, repeatable; all seven by default.", show_default=False),
     ] = None,
     mode: Annotated[
         list[Mode] | None,
-        typer.Option(help="Of bubbles and latency, repeatable; both by default.", show_default=False),
+        typer.Option(help="Of bubbles, latency and rfc2544, repeatable; both by default.", show_default=False),
     ] = None,
     block: Annotated[
         list[str] | None,
@@ -187,8 +188,9 @@ def bench(
             show_default=False,
         ),
     ] = None,
+    clock_mhz: Annotated[float, typer.Option(help="Clock that the rates of rfc2544 refer to.", min=0.001)] = 156.25,
 ) -> None:
-    """Measure rate, latency, simulation speed, area, clock and fill of tables; what was measured before stays."""
+    """Measure rate, latency, the terms of RFC 2544, simulation speed, area, clock and fill; what was there stays."""
     # Scapy, the synthesis flow and the cocotb bench are not what `run` should wait for.
     from .bench.results import PARTS
     from .bench.run import run_bench
@@ -204,6 +206,7 @@ def bench(
         command += [f"--data-width {width}" for width in data_width or ()]
         command += [f"--mode {chosen.value}" for chosen in mode or ()]
         command += [f"--block '{part}'" for part in block or ()]
+        command += [f"--clock-mhz {clock_mhz:g}"] if clock_mhz != 156.25 else []
         try:
             lines = run_bench(
                 folder,
@@ -211,6 +214,7 @@ def bench(
                 data_width or DATA_WIDTHS,
                 mode or list(Mode),
                 blocks=block or (),
+                clock_mhz=clock_mhz,
                 command=" ".join(command),
                 message=message,
                 progress=progress,
@@ -223,6 +227,7 @@ def bench(
 
 app.command(epilog=EXIT_CODES)(live)
 app.command("live-demo", epilog=EXIT_CODES)(live_demo)
+app.command("report", epilog=EXIT_CODES)(report)
 app.command()(synth)
 
 

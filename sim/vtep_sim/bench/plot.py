@@ -1,13 +1,18 @@
 """The plot of the bench's results, as SVG."""
 
+import io
+import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from .rfc2544_plot import draw_latency, draw_loss, draw_throughput
+from .tables import select
 from .traffic import INNER_LENGTHS
 
-__all__ = ["plot"]
+__all__ = ["DRAW", "alone", "draw_svg", "plot", "rows_of"]
 
-ROW_HEIGHT = 3.6
+ROW_HEIGHT = 4
 
 
 def _rate(axes: Any, rows: list[dict[str, Any]]) -> None:
@@ -62,23 +67,73 @@ def _area(axes: Any, rows: list[dict[str, Any]]) -> None:
     axes.invert_yaxis()
 
 
-DRAW = {"bubbles": _rate, "latency": _latency, "speed": _speed, "area": _area}
+DRAW = {
+    "bubbles": ("bubbles", {}, _rate),
+    "latency": ("latency", {}, _latency),
+    "throughput": ("rfc2544", {}, draw_throughput),
+    "latency-store-and-forward": ("rfc2544", {"mode": "store-and-forward"}, draw_latency),
+    "latency-cut-through": ("rfc2544", {"mode": "cut-through"}, draw_latency),
+    "frame-loss": ("rfc2544", {"direction": "encap", "traffic": "encap"}, draw_loss),
+    "speed": ("speed", {}, _speed),
+    "area": ("area", {}, _area),
+}
+"""Plots by name: part and fields of the rows that are drawn, and how."""
+
+INK = "#010203"
+"""Stands for the colour of the text around a plot until it is written."""
+
+STYLE = {
+    "svg.hashsalt": "vtep",  # the same figures give the same file
+    "svg.fonttype": "none",
+    "font.family": "sans-serif",
+    "axes.prop_cycle": "cycler('color', ['#3b82f6', '#e8730c', '#1f9d55', '#e5484d', '#9b5de5', '#0f9ba0', '#b08000'])",
+    "figure.facecolor": "none",
+    "axes.facecolor": "none",
+    "savefig.facecolor": "none",
+    **dict.fromkeys(
+        ("text.color", "axes.edgecolor", "axes.labelcolor", "xtick.color", "ytick.color", "grid.color"), INK
+    ),
+}
+
+THEME = """<style>
+svg { color: #1f2328; background: #ffffff; font-family: system-ui, "DejaVu Sans", sans-serif; }
+@media (prefers-color-scheme: dark) { svg { color: #e6edf3; background: #0d1117; } }
+</style>"""
+"""Colours of a plot that stands alone."""
 
 
-def plot(parts: dict[str, dict[str, Any]], target: Path) -> None:
-    """Draw the parts that are there and in `DRAW`, one above the other, into the SVG file ``target``."""
+def rows_of(name: str, parts: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:
+    """Rows that a plot shows."""
+    part, fields, _ = DRAW[name]
+    return select(parts[part]["entries"], **fields) if part in parts else []
+
+
+def draw_svg(parts: dict[str, dict[str, Any]], names: Sequence[str] = tuple(DRAW)) -> str:
+    """Draw the plots of the parts that are there, one above the other, as SVG in the colours of what is around it."""
     # matplotlib is of the bench's set-up only, and slow to load.
     import matplotlib as mpl
 
     mpl.use("svg")
-    # The same figures give the same file.
-    mpl.rcParams["svg.hashsalt"] = "vtep"
     from matplotlib.figure import Figure
 
-    drawn = [(DRAW[part], content["entries"]) for part, content in parts.items() if part in DRAW and content["entries"]]
-    figure = Figure(figsize=(9, ROW_HEIGHT * max(len(drawn), 1)), layout="constrained")
-    for number, (draw, rows) in enumerate(drawn, 1):
-        axes = figure.add_subplot(len(drawn), 1, number)
-        draw(axes, rows)
-        axes.grid(axis="y", alpha=0.3)
-    figure.savefig(target, format="svg", metadata={"Date": None})
+    drawn = [(DRAW[name][-1], rows_of(name, parts)) for name in names if rows_of(name, parts)]
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(8, ROW_HEIGHT * max(len(drawn), 1)), layout="constrained")
+        for number, (draw, rows) in enumerate(drawn, 1):
+            axes = figure.add_subplot(len(drawn), 1, number)
+            draw(axes, rows)
+            axes.set_axisbelow(True)
+            axes.grid(axis="y", alpha=0.3)
+        text = io.StringIO()
+        figure.savefig(text, format="svg", metadata=dict.fromkeys(("Creator", "Date", "Format", "Type")))
+    return text.getvalue().replace(INK, "currentColor")
+
+
+def alone(svg: str) -> str:
+    """Give a plot its own colours, for a file."""
+    return re.sub(r"(<svg [^>]*>)", lambda match: match[1] + THEME, svg, count=1)
+
+
+def plot(parts: dict[str, dict[str, Any]], target: Path) -> None:
+    """Draw everything that is there into the SVG file ``target``."""
+    target.write_text(alone(draw_svg(parts)), encoding="utf-8")

@@ -12,13 +12,19 @@ from typing import Any
 
 from ..report import tool_versions
 from .bubbles import MIX
+from .rfc2544_tables import rfc2544_summary, rfc2544_tables
 from .speed import HARNESSES
+from .tables import Rows, select, table, values
 
-__all__ = ["PARTS", "load_parts", "markdown", "save_part", "summary"]
+__all__ = ["PARTS", "SHORT", "TITLES", "load_parts", "markdown", "save_part", "summary"]
 
-PARTS = ("bubbles", "latency", "speed", "area", "fill", "updates")
+PARTS = ("bubbles", "latency", "rfc2544", "speed", "area", "fill", "updates")
 
-Rows = Sequence[dict[str, Any]]
+DERIVED = (
+    *("ratio", "idle_clocks_per_frame", "frames_per_second", "clocks_per_second", "reached"),
+    *("line_gbps", "theoretical_mpps", "mpps", "gbps", "core_mpps", "median_ns"),
+)
+"""Properties of entries that are saved with their fields."""
 
 LATENCY_BARS = {64: 16, 512: 12}
 """Most clocks of cut-through decapsulation, IPv4, untagged."""
@@ -30,18 +36,23 @@ SPEED_BAR = 50
 def save_part(folder: Path, part: str, entries: Iterable[Any], command: str, key: Sequence[str] = ()) -> None:
     """Write ``part`` (one of `PARTS`) with the date, the tools and the command that measured it.
 
-    With ``key``, the names of some fields, entries stay that were there and have other values in these.
+    With ``key``, the names of some fields, entries stay that were there and have other values in these. Then each entry
+    has its own date and command; the part has all commands, and the first and the last date.
     """
     folder.mkdir(parents=True, exist_ok=True)
+    origin = {"date": datetime.now(UTC).date().isoformat(), "command": command}
     rows = [asdict(entry) | _derived(entry) for entry in entries]
     if key:
         new = {tuple(row[name] for name in key) for row in rows}
-        there = load_parts(folder).get(part, {"entries": []})["entries"]
-        rows = [row for row in there if tuple(row[name] for name in key) not in new] + rows
+        there = load_parts(folder).get(part, {"entries": []})
+        kept = [row for row in there["entries"] if tuple(row[name] for name in key) not in new]
+        rows = [{name: there[name] for name in origin} | row for row in kept] + [row | origin for row in rows]
+        dates = [row["date"] for row in rows]
+        origin["date"] = " to ".join(sorted({min(dates), max(dates)}))
+        origin["command"] = "; ".join(values(rows, "command"))
     content = {
         "part": part,
-        "date": datetime.now(UTC).date().isoformat(),
-        "command": command,
+        **origin,
         "tools": tool_versions(),
         "entries": rows,
     }
@@ -49,8 +60,7 @@ def save_part(folder: Path, part: str, entries: Iterable[Any], command: str, key
 
 
 def _derived(entry: Any) -> dict[str, float]:
-    names = ("ratio", "idle_clocks_per_frame", "frames_per_second", "clocks_per_second", "reached")
-    return {name: getattr(entry, name) for name in names if hasattr(entry, name)}
+    return {name: getattr(entry, name) for name in DERIVED if hasattr(entry, name)}
 
 
 def load_parts(folder: Path) -> dict[str, dict[str, Any]]:
@@ -63,20 +73,6 @@ def load_parts(folder: Path) -> dict[str, dict[str, Any]]:
     return found
 
 
-def _table(headings: Sequence[str], rows: Iterable[Sequence[object]]) -> list[str]:
-    lines = [headings, ["---"] * len(headings), *rows]
-    return ["| " + " | ".join(str(cell) for cell in line) + " |" for line in lines] + [""]
-
-
-def _values(rows: Rows, name: str) -> list[Any]:
-    """Values of a field in the order of their first appearance."""
-    return list(dict.fromkeys(row[name] for row in rows))
-
-
-def _select(rows: Rows, **fields: object) -> list[dict[str, Any]]:
-    return [row for row in rows if all(row[name] == value for name, value in fields.items())]
-
-
 def _length(inner_length: int) -> str:
     return "all but 9014, mixed" if inner_length == MIX else str(inner_length)
 
@@ -87,22 +83,22 @@ def _bubbles(rows: Rows) -> list[str]:
         "decapsulation those taken. 1.000 is a beat in every clock of the window.",
         "",
     ]
-    for mode in _values(rows, "mode"):
-        for underlay in _values(_select(rows, mode=mode), "underlay"):
-            chosen = _select(rows, mode=mode, underlay=underlay)
-            widths = _values(chosen, "data_width")
+    for mode in values(rows, "mode"):
+        for underlay in values(select(rows, mode=mode), "underlay"):
+            chosen = select(rows, mode=mode, underlay=underlay)
+            widths = values(chosen, "data_width")
             lines += [f"### {mode}, {underlay} underlay", ""]
             heads = [f"{width} bits {way}" for width in widths for way in ("encap", "decap")]
             body = []
-            for length in _values(chosen, "inner_length"):
+            for length in values(chosen, "inner_length"):
                 cells = [
                     f"{row['ratio']:.3f}"
                     for width in widths
                     for way in ("encap", "decap")
-                    for row in _select(chosen, inner_length=length, data_width=width, direction=way)
+                    for row in select(chosen, inner_length=length, data_width=width, direction=way)
                 ]
                 body.append([_length(length), *cells])
-            lines += _table(["inner frame", *heads], body)
+            lines += table(["inner frame", *heads], body)
     least = min(row["ratio"] for row in rows)
     most = max(row["idle_clocks_per_frame"] for row in rows)
     lines.append(f"Least ratio: {least:.4f}. Most clocks without a beat per frame: {most:.3f}.")
@@ -111,18 +107,18 @@ def _bubbles(rows: Rows) -> list[str]:
 
 
 def _latency(rows: Rows) -> list[str]:
-    lengths = _values(rows, "inner_length")
+    lengths = values(rows, "inner_length")
     body = []
     for direction in ("encap", "decap"):
-        for mode in _values(rows, "mode"):
-            chosen = _select(rows, direction=direction, mode=mode)
-            for width in _values(chosen, "data_width"):
-                cells = [_span(row) for row in _select(chosen, data_width=width)]
+        for mode in values(rows, "mode"):
+            chosen = select(rows, direction=direction, mode=mode)
+            for width in values(chosen, "data_width"):
+                cells = [_span(row) for row in select(chosen, data_width=width)]
                 bar = LATENCY_BARS.get(width) if (direction, mode) == ("decap", "cut-through") else None
                 body.append([direction, mode, width, *cells, f"{bar} or fewer" if bar else ""])
     heads = ["direction", "mode", "bits", *(f"inner {length}" for length in lengths), "bar"]
     intro = "Clocks from a frame's first beat in to its first beat out, the core idle before; IPv4 underlay, untagged."
-    return [intro, "", *_table(heads, body)]
+    return [intro, "", *table(heads, body)]
 
 
 def _span(row: dict[str, Any]) -> str:
@@ -130,7 +126,7 @@ def _span(row: dict[str, Any]) -> str:
 
 
 def _times_faster(rows: Rows, simulator: str, row: dict[str, Any]) -> float:
-    harness = _select(rows, data_width=row["data_width"], simulator=simulator)[0]
+    harness = select(rows, data_width=row["data_width"], simulator=simulator)[0]
     return float(harness["frames_per_second"] / row["frames_per_second"])
 
 
@@ -144,7 +140,7 @@ def _speed(rows: Rows) -> list[str]:
         body.append([row["data_width"], row["simulator"], *rates, *times])
     heads = ["bits", "simulator", "frames/s", "clocks/s", *(f"{name} is faster by" for name in HARNESSES)]
     intro = "The same frames (60, 128, 512 and 1514 bytes inner, both ways at once), processor time of one thread."
-    return [intro, "", *_table(heads, body)]
+    return [intro, "", *table(heads, body)]
 
 
 def _verdict(reached: bool) -> str:
@@ -161,7 +157,7 @@ def _area(rows: Rows) -> list[str]:
     heads = ["block", "device", "LUT", "FF", "RAM", "median of 3 seeds", "LUTs on the longest path", "bar"]
     intro = "Every port behind a flip-flop, so that paths are register to register; those flip-flops are not counted."
     paths = [f"- {row['block']}, {row['device']}: {row['path']}" for row in rows]
-    return [intro, "", *_table(heads, body), *paths, ""]
+    return [intro, "", *table(heads, body), *paths, ""]
 
 
 def _percent(share: float) -> str:
@@ -186,7 +182,7 @@ def _fill(rows: Rows) -> list[str]:
         "Share of an FDB's locations that are taken when the first random entry is refused; writes into the table and "
         "processor time are those of one insertion, on average."
     )
-    return [intro, "", *_table(heads, body)]
+    return [intro, "", *table(heads, body)]
 
 
 def _updates(rows: Rows) -> list[str]:
@@ -207,12 +203,13 @@ def _updates(rows: Rows) -> list[str]:
         "Beats / clocks as under Bubbles, inner frames of 60 bytes, while entries of a full FDB are replaced and moved "
         "as fast as AXI4-Lite takes them; no frame was lost."
     )
-    return [intro, "", *_table(heads, body)]
+    return [intro, "", *table(heads, body)]
 
 
 TITLES = {
     "bubbles": ("Bubbles", _bubbles),
     "latency": ("Latency", _latency),
+    "rfc2544": ("RFC 2544", rfc2544_tables),
     "speed": ("Simulation speed", _speed),
     "area": ("Area and clock", _area),
     "fill": ("Fill", _fill),
@@ -242,7 +239,7 @@ def _short_bubbles(rows: Rows) -> list[str]:
 
 def _short_latency(rows: Rows) -> list[str]:
     lines = []
-    for row in _select(rows, direction="decap", mode="cut-through", inner_length=min(_values(rows, "inner_length"))):
+    for row in select(rows, direction="decap", mode="cut-through", inner_length=min(values(rows, "inner_length"))):
         bar = LATENCY_BARS.get(row["data_width"])
         if bar:
             lines.append(
@@ -295,6 +292,7 @@ def _short_updates(rows: Rows) -> list[str]:
 SHORT = {
     "bubbles": _short_bubbles,
     "latency": _short_latency,
+    "rfc2544": rfc2544_summary,
     "speed": _short_speed,
     "area": _short_area,
     "fill": _short_fill,

@@ -16,6 +16,7 @@ from .fill import CASES, Case, Fill, measure_fill
 from .latency import Latency, measure_latency
 from .plot import plot
 from .results import load_parts, markdown, save_part, summary
+from .rfc2544 import PATTERNS, TRAFFICS, Benchmark, measure_rfc2544
 from .speed import HARNESSES, Speed, measure_cocotb, measure_harness, training_for
 from .traffic import INNER_LENGTHS, UNDERLAYS
 from .updates import UpdateRate, measure_updates
@@ -65,6 +66,25 @@ def _latency(widths: Sequence[int], modes: Sequence[Mode], message: Message, pro
     return found
 
 
+def _rfc2544(
+    widths: Sequence[int], modes: Sequence[Mode], clock_mhz: float, message: Message, progress: Progress
+) -> Iterator[list[Benchmark]]:
+    """Measure core by core."""
+    total = len(widths) * len(modes) * len(PATTERNS) * len(TRAFFICS)
+    count = 0
+    for mode in modes:
+        for width in widths:
+            parameters = make_parameters(width, mode, mode)
+            with Simulator(parameters, clock_mhz=clock_mhz, message=message) as simulator:
+
+                def done(simulator: Simulator = simulator) -> None:
+                    nonlocal count
+                    count += 1
+                    progress(count, total, simulator.clock)
+
+                yield list(measure_rfc2544(simulator, list(PATTERNS), done=done))
+
+
 def _speeds(message: Message) -> Iterator[Speed]:
     parameters = make_parameters(64, Mode.STORE_AND_FORWARD, Mode.STORE_AND_FORWARD)
     for name, training in zip(HARNESSES, (None, training_for(parameters)), strict=True):
@@ -102,6 +122,7 @@ def run_bench(
     modes: Sequence[Mode],
     *,
     blocks: Sequence[str] = (),
+    clock_mhz: float = 156.25,
     command: str,
     message: Message,
     progress: Progress,
@@ -115,16 +136,18 @@ def run_bench(
     parts : sequence of str
         Of `vtep_sim.bench.results.PARTS`.
     widths : sequence of int
-        Datapath widths of bubbles and latency.
+        Datapath widths of bubbles, latency and rfc2544.
     modes : sequence of Mode
-        Modes of bubbles and latency, each in both directions.
+        Modes of bubbles, latency and rfc2544, each in both directions.
     blocks : sequence of str
         Measure the area of those blocks only whose name and device hold one of these; none: of all. What ``folder`` has
         of the others stays.
+    clock_mhz : float
+        Clock that the rates of rfc2544 refer to.
     command : str
         What repeats the measurement, for the tables.
     message, progress : callable
-        Told what is under way, and how far bubbles, latency and fill are.
+        Told what is under way, and how far bubbles, latency, rfc2544 and fill are.
 
     Raises
     ------
@@ -141,6 +164,9 @@ def run_bench(
             save_part(folder, "bubbles", _bubbles(widths, modes, message, progress), command)
         if "latency" in parts:
             save_part(folder, "latency", _latency(widths, modes, message, progress), command)
+        if "rfc2544" in parts:
+            for benchmarks in _rfc2544(widths, modes, clock_mhz, message, progress):
+                save_part(folder, "rfc2544", benchmarks, command, key=("data_width", "mode"))
         if "speed" in parts:
             save_part(folder, "speed", _speeds(message), command)
         if "area" in parts:

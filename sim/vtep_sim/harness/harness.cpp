@@ -34,6 +34,9 @@ constexpr unsigned ports = 3;
 const char *const port_names[ports] = {"tenant", "underlay", "host"};
 // No frame is longer inside the core (lengths are 14 bits), so a longer one out of it never ends.
 constexpr uint32_t longest_output = 1u << 17;
+// A wire at an output has a buffer: so many beats of a frame are taken before the wire is free for it. Without, the parts
+// of clocks would add up in which it waits for the next beat.
+constexpr unsigned wire_beats = 2;
 // Clocks without a beat, the core idle, after which a batch is over; pending counter updates have arrived by then.
 constexpr unsigned settle_clocks = 16;
 
@@ -42,6 +45,7 @@ enum Status { done = 0, out_of_clocks = 1, wants_input = 2, failed = 3 };
 struct Descriptor {
     uint32_t length;
     uint16_t user;
+    bool lost;  // before it reached the port
 };
 
 struct Record {  // mirrored in library.py
@@ -87,6 +91,8 @@ struct Pacing {
     uint32_t probability = 0;  // of a clock without valid (source) or ready (sink), in 1/65536
     uint32_t gap = 0;          // clocks without valid behind each frame (source only)
     uint64_t hold = 0;         // no valid / no ready before this clock
+    uint32_t overhead = 0;     // bytes that a wire spends on a frame beside its own (sink only); 0: there is no wire
+    uint32_t shortest = 0;     // bytes to which the wire's end pads
     Random random;
 };
 
@@ -110,22 +116,62 @@ struct Source {
     std::vector<Record> records;
     Statistics statistics{};
     Pacing pacing;
+    // Of a schedule: when its frames arrive in front of the port, and how many may wait there.
+    std::vector<uint64_t> arrivals;
+    size_t arrival = 0;  // the next one of these
+    size_t arrived = 0;  // frames up to here have arrived
+    size_t waiting = 0;  // of these, not lost and not all gone in
+    size_t ring = 0;
+    std::vector<uint64_t> lost;  // positions in `arrivals`
 
     bool empty() const { return frame == frames.size(); }
+    bool scheduled() const { return arrival < arrivals.size(); }
+    bool present() const { return frame < arrived || !scheduled(); }
+    // Whether the next clock may want a frame that was not pushed yet.
+    bool dry() const { return scheduled() ? arrived == frames.size() : empty(); }
 
     void push(const uint8_t *data, const uint32_t *lengths, const uint16_t *users, size_t count) {
         if (frame > 0) {  // drop what has gone in
             bytes.erase(bytes.begin(), bytes.begin() + (byte - offset));
             byte = offset;
             frames.erase(frames.begin(), frames.begin() + frame);
+            arrived -= arrived < frame ? arrived : frame;
             frame = 0;
         }
         size_t total = 0;
         for (size_t i = 0; i < count; ++i) {
-            frames.push_back({lengths[i], users[i]});
+            frames.push_back({lengths[i], users[i], false});
             total += lengths[i];
         }
         bytes.insert(bytes.end(), data, data + total);
+    }
+
+    void schedule(const uint64_t *clocks, size_t count, size_t most) {
+        arrivals.assign(clocks, clocks + count);
+        arrival = 0;
+        arrived = frames.size();
+        waiting = frames.size() - frame;
+        ring = most;
+    }
+
+    // Let the frames arrive that are due; those that find the ring full are lost.
+    void arrive(uint64_t clock) {
+        while (scheduled() && arrivals[arrival] <= clock && arrived < frames.size()) {
+            if (waiting < ring) {
+                ++waiting;
+            } else {
+                frames[arrived].lost = true;
+                lost.push_back(arrival);
+            }
+            ++arrived;
+            ++arrival;
+            skip_lost();
+        }
+    }
+
+    // Between two frames: go on to the next that is not lost.
+    void skip_lost() {
+        while (offset == 0 && !valid && frame < frames.size() && frames[frame].lost) byte += frames[frame++].length;
     }
 };
 
@@ -134,6 +180,8 @@ struct Sink {
     std::vector<Record> records;
     uint32_t length = 0;  // of the frame under way
     uint64_t first = 0;
+    uint64_t wire_start = 0;  // of the frame under way, in the time that the wire takes for a byte
+    uint64_t wire_free = 0;   // when the next one may start
     bool ready = false;
     bool stalled = false;  // the beat was offered and not taken in the clock before
     std::vector<uint8_t> held;
@@ -304,8 +352,9 @@ class Harness {
 template <class Data, class Keep, class Valid, class Last, class User>
 inline void Harness::drive(unsigned p, Data &data, Keep &keep, Valid &valid, Last &last, User &user) {
     Source &source = sources_[p];
+    source.arrive(clock_);
     if (source.valid) return;
-    if (source.empty()) {
+    if (source.empty() || !source.present()) {
         valid = 0;
         return;
     }
@@ -339,6 +388,8 @@ inline void Harness::taken(unsigned p) {
         source.records.push_back({source.first, clock_, frame.length, frame.user & 1u});
         source.offset = 0;
         ++source.frame;
+        if (source.waiting) --source.waiting;
+        source.skip_lost();
         if (source.pacing.gap) source.not_before = clock_ + 1 + source.pacing.gap;
     }
 }
@@ -346,8 +397,8 @@ inline void Harness::taken(unsigned p) {
 template <class Ready> inline void Harness::drive_ready(unsigned p, Ready &ready) {
     Sink &sink = sinks_[p];
     Pacing &pacing = sink.pacing;
-    sink.ready =
-        clock_ >= pacing.hold && !(pacing.probability && pacing.random.below_65536() < pacing.probability);
+    sink.ready = clock_ >= pacing.hold && (sink.length || (clock_ + wire_beats) * lanes >= sink.wire_free) &&
+                 !(pacing.probability && pacing.random.below_65536() < pacing.probability);
     ready = sink.ready;
 }
 
@@ -388,12 +439,20 @@ inline bool Harness::receive(unsigned p, const Data &data, Keep keep, bool valid
         ++sink.statistics.waits;
         return true;
     }
-    if (sink.length == 0) sink.first = clock_;
+    if (sink.length == 0) {
+        sink.first = clock_;
+        sink.wire_start = clock_ * lanes > sink.wire_free ? clock_ * lanes : sink.wire_free;
+    }
     sink.bytes.insert(sink.bytes.end(), bytes, bytes + count);
     sink.length += count;
     ++sink.statistics.beats;
     if (last) {
         sink.records.push_back({sink.first, clock_, sink.length, user});
+        const Pacing &pacing = sink.pacing;
+        const uint32_t length = sink.length < pacing.shortest ? pacing.shortest : sink.length;
+        uint64_t end = sink.wire_start + length;
+        if (end < clock_ * lanes) end = clock_ * lanes;  // the core left clocks without a beat
+        sink.wire_free = pacing.overhead ? end + pacing.overhead : 0;
         sink.length = 0;
     } else if (sink.length > longest_output) {
         fail("m_axis_%s: a frame of more than %u bytes without tlast at clock %llu", port_names[p], longest_output,
@@ -496,7 +555,7 @@ int Harness::run(uint64_t clocks, unsigned more, uint64_t watchdog, bool only_ac
     unsigned settled = 0;
     while (clock_ < end) {
         for (unsigned p = 0; p < ports; ++p) {
-            if ((more >> p & 1) && sources_[p].empty()) return wants_input;
+            if ((more >> p & 1) && sources_[p].dry()) return wants_input;
         }
         DRIVE(0, tenant);
         DRIVE(1, underlay);
@@ -576,12 +635,20 @@ EXPORT int vtep_trace(Harness *harness, const char *waves) {
 EXPORT int vtep_census(Harness *harness, const char *path) { return harness->census(path); }
 
 EXPORT void vtep_pace(Harness *harness, int sink, unsigned port, uint32_t probability, uint32_t gap, uint64_t hold,
-                      uint64_t seed) {
+                      uint32_t overhead, uint32_t shortest, uint64_t seed) {
     Pacing &pacing = sink ? harness->sink(port).pacing : harness->source(port).pacing;
     pacing.probability = probability;
     pacing.gap = gap;
     pacing.hold = hold;
+    pacing.overhead = overhead;
+    pacing.shortest = shortest;
     pacing.random.seed(seed);
+    if (sink && !overhead) harness->sink(port).wire_free = 0;
+}
+
+// The frames that are pushed from now on arrive at these clocks, in front of a ring of `ring` frames.
+EXPORT void vtep_schedule(Harness *harness, unsigned port, const uint64_t *clocks, uint64_t count, uint64_t ring) {
+    harness->source(port).schedule(clocks, count, ring);
 }
 
 EXPORT void vtep_push(Harness *harness, unsigned port, const uint8_t *data, const uint32_t *lengths,
@@ -620,9 +687,16 @@ EXPORT uint64_t vtep_outputs(Harness *harness, unsigned port, const Record **rec
     return sink.records.size();
 }
 
-// Forget the records and the bytes of the complete frames of a port.
+// Positions in the schedule of the frames that were lost.
+EXPORT uint64_t vtep_lost(Harness *harness, unsigned port, const uint64_t **positions) {
+    *positions = harness->source(port).lost.data();
+    return harness->source(port).lost.size();
+}
+
+// Forget the records, the losses and the bytes of the complete frames of a port.
 EXPORT void vtep_forget(Harness *harness, unsigned port) {
     harness->source(port).records.clear();
+    harness->source(port).lost.clear();
     Sink &sink = harness->sink(port);
     sink.records.clear();
     sink.bytes.erase(sink.bytes.begin(), sink.bytes.end() - sink.length);

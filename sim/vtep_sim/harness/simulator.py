@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from ctypes import POINTER, byref, c_uint8, c_uint16, c_uint32, c_uint64
 from dataclasses import dataclass, field
 from functools import partial
-from itertools import islice
+from itertools import islice, pairwise
 from pathlib import Path
 from typing import NamedTuple, Protocol, Self
 
@@ -31,6 +31,9 @@ __all__ = ["PORTS", "OutputFrame", "PortStatistics", "Result", "SimulationError"
 PORTS = ("tenant", "underlay", "host")
 MAX_CLAIMED_LENGTH = (1 << 14) - 1
 """Longest length that fits the tenant input's tuser."""
+
+MAX_RING = 1024
+"""Of a schedule; well below half a batch, so that a batch never ends with all of its frames waiting."""
 
 BATCH_FRAMES = 4096
 BATCH_BYTES = 1 << 20
@@ -78,7 +81,8 @@ class PortStatistics(NamedTuple):
 class Result:
     """What one `Simulator.run` gave: frames per output port in order, and when the input frames went in.
 
-    ``first_clock .. last_clock`` are the clocks of the run; clocks count from the start of the simulator.
+    ``first_clock .. last_clock`` are the clocks of the run; clocks count from the start of the simulator. ``inputs``
+    has the frames that went in, ``lost`` the positions, in a schedule, of those that did not: see `Simulator.schedule`.
     """
 
     first_clock: int
@@ -87,6 +91,7 @@ class Result:
     underlay: list[OutputFrame] = field(default_factory=list)
     host: list[OutputFrame] = field(default_factory=list)
     inputs: dict[str, list[Span]] = field(default_factory=lambda: {port: [] for port in PORTS})
+    lost: dict[str, list[int]] = field(default_factory=lambda: {port: [] for port in PORTS})
 
     @property
     def clocks(self) -> int:
@@ -102,6 +107,10 @@ class Result:
         if not spans:
             return 0
         return max(span.last for span in spans) - min(span.first for span in spans) + 1
+
+    def told(self, port: str) -> int:
+        """Frames for ``port`` of which is known what became of them."""
+        return len(self.inputs[port]) + len(self.lost[port])
 
     def frames(self, port: str) -> list[OutputFrame]:
         """Frames that left ``port``."""
@@ -322,7 +331,18 @@ class Simulator:
         values = self.device.read_counters(name_at[address] for address in addresses.values())
         return {name: values[name_at[address]] for name, address in addresses.items()}
 
-    def pace(self, port: str, direction: str, *, idle: float = 0.0, gap: int = 0, hold: int = 0, seed: int = 0) -> None:
+    def pace(
+        self,
+        port: str,
+        direction: str,
+        *,
+        idle: float = 0.0,
+        gap: int = 0,
+        hold: int = 0,
+        overhead: int = 0,
+        shortest: int = 0,
+        seed: int = 0,
+    ) -> None:
         """Slow a port down, for benches; without a call every port goes as fast as it can.
 
         Parameters
@@ -337,6 +357,12 @@ class Simulator:
             Clocks without tvalid behind each input frame.
         hold : int
             No tvalid or tready at all before this clock.
+        overhead : int
+            Take the frames of an output as a wire does that carries a full beat in a clock: behind each frame it is
+            busy for so many bytes more. Rates are exact, not rounded to clocks: a buffer in front of the wire takes
+            two beats of the next frame before. 0: no wire.
+        shortest : int
+            Bytes to which such a wire's end fills up a shorter frame.
         seed : int
             Of the random clocks.
         """
@@ -346,8 +372,35 @@ class Simulator:
             raise ValueError(f"idle must be within 0 .. 1 exclusive, not {idle!r}")
         if gap and direction == "out":
             raise ValueError("gap is for inputs; an output has idle and hold")
+        if (overhead or shortest) and direction == "in":
+            raise ValueError("overhead and shortest are for outputs; an input has a schedule")
         number = PORTS.index(port)
-        self._library.pace(self._handle, direction == "out", number, int(idle * 65536), gap, hold, seed)
+        self._library.pace(
+            self._handle, direction == "out", number, int(idle * 65536), gap, hold, overhead, shortest, seed
+        )
+
+    def schedule(self, port: str, arrivals: Sequence[int], *, ring: int) -> None:
+        """Have the next frames for an input arrive at given clocks, as from a wire, in front of a ring of frames.
+
+        A frame is offered to the core from its arrival on, behind those before it. One that finds the ring full is
+        lost in front of the core and not seen by it, as in the buffer of a MAC; `Result.lost` has its position in
+        ``arrivals``. Frames behind the end of the schedule go in as usual; `reset` ends it.
+
+        Parameters
+        ----------
+        port : str
+            "tenant", "underlay" or "host".
+        arrivals : sequence of int
+            Clocks, each above the one before.
+        ring : int
+            Frames that may wait, the one that is going in included.
+        """
+        if any(after <= before for before, after in pairwise(arrivals)):
+            raise ValueError("a frame arrives in a clock of its own, behind the one before it")
+        if not 1 <= ring <= MAX_RING:
+            raise ValueError(f"ring must be within 1 .. {MAX_RING}, not {ring!r}")
+        count = len(arrivals)
+        self._library.schedule(self._handle, PORTS.index(port), (c_uint64 * count)(*arrivals), count, ring)
 
     def statistics(self, port: str, direction: str) -> PortStatistics:
         """Beats and waiting clocks of a port, direction "in" or "out"."""
@@ -365,7 +418,7 @@ class Simulator:
                 self._queued[number] += count
 
     def waiting(self, port: str) -> int:
-        """Frames that were queued for ``port`` and that no `step` or `run` has told to be taken."""
+        """Frames that were queued for ``port`` and that no `step` or `run` has told to be taken or lost."""
         return self._queued[PORTS.index(port)]
 
     def step(self, clocks: int) -> tuple[Result, bool]:
@@ -385,7 +438,7 @@ class Simulator:
         status = self._library.run(self._handle, clocks, 0, self.watchdog, False)
         for number in range(3):
             self._collect(number, result)
-            self._queued[number] -= len(result.inputs[PORTS[number]])
+            self._queued[number] -= result.told(PORTS[number])
         result.last_clock = self.clock
         self._check(status)
         return result, status == DONE
@@ -436,7 +489,7 @@ class Simulator:
         more = 0b111
         while True:
             for number in range(3):
-                if more >> number & 1 and sent[number] - len(result.inputs[PORTS[number]]) < BATCH_FRAMES // 2:
+                if more >> number & 1 and sent[number] - result.told(PORTS[number]) < BATCH_FRAMES // 2:
                     count = self._push(number, feeds[number])
                     sent[number] += count
                     if count == 0:
@@ -446,7 +499,7 @@ class Simulator:
                 self._collect(number, result)
             result.last_clock = self.clock
             if progress:
-                progress(sum(map(len, result.inputs.values())), result.clocks)
+                progress(sum(map(result.told, PORTS)), result.clocks)
             if status in (FAILED, -1):
                 self._check(status, result, sent)
             if status == DONE:
@@ -491,6 +544,9 @@ class Simulator:
         size = c_uint64()
         count = self._library.inputs(self._handle, number, byref(records))
         result.inputs[PORTS[number]] += [Span(first, last) for first, last, _, _ in _unpack(records, count)]
+        positions = POINTER(c_uint64)()
+        count = self._library.lost(self._handle, number, byref(positions))
+        result.lost[PORTS[number]] += positions[:count]
         count = self._library.outputs(self._handle, number, byref(records), byref(data), byref(size))
         content = ctypes.string_at(data, size.value) if size.value else b""
         offset = 0

@@ -1,6 +1,7 @@
 """The bench can see what it is for: pauses as bubbles, and bars that are missed."""
 
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -232,8 +233,31 @@ def test_plot(folder, tmp_path) -> None:
 
 
 def test_blocks_measured_before_stay(tmp_path: Path) -> None:
-    for luts in (700, 650):
-        results.save_part(tmp_path, "area", [replace(AREAS[0], luts=luts)], "again", key=("block", "device"))
-        results.save_part(tmp_path, "area", AREAS[1:], "again", key=("block", "device"))
-    entries = results.load_parts(tmp_path)["area"]["entries"]
-    assert sorted(entry["luts"] for entry in entries) == sorted([650, *(area.luts for area in AREAS[1:])])
+    for luts, command in ((700, "first"), (650, "again")):
+        results.save_part(tmp_path, "area", [replace(AREAS[0], luts=luts)], command, key=("block", "device"))
+        results.save_part(tmp_path, "area", AREAS[1:], command, key=("block", "device"))
+    part = results.load_parts(tmp_path)["area"]
+    assert sorted(entry["luts"] for entry in part["entries"]) == sorted([650, *(area.luts for area in AREAS[1:])])
+    assert part["command"] == "again"
+
+
+def test_each_entry_keeps_its_date_and_command(tmp_path: Path) -> None:
+    results.save_part(tmp_path, "area", AREAS, "first", key=("block", "device"))
+    part = results.load_parts(tmp_path)["area"]
+    for row in part["entries"]:
+        row["date"] = "2026-11-20"
+    (tmp_path / "area.json").write_text(json.dumps(part))
+    results.save_part(tmp_path, "area", AREAS[1:], "again", key=("block", "device"))
+    part = results.load_parts(tmp_path)["area"]
+    assert part["command"] == "first; again"
+    assert re.fullmatch(r"2026-11-20 to \d{4}-\d\d-\d\d", part["date"])
+    assert [row["command"] for row in part["entries"]] == ["first", "again"]
+    results.save_part(tmp_path, "area", AREAS[:1], "again", key=("block", "device"))
+    part = results.load_parts(tmp_path)["area"]
+    assert (part["command"], len(part["date"])) == ("again", 10)
+
+
+def test_entries_without_a_date_have_that_of_their_part(tmp_path: Path) -> None:
+    results.save_part(tmp_path, "area", AREAS[:1], "first")
+    results.save_part(tmp_path, "area", AREAS[1:], "again", key=("block", "device"))
+    assert results.load_parts(tmp_path)["area"]["command"] == "first; again"

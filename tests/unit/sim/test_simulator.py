@@ -124,6 +124,105 @@ def test_gap_and_hold(rng: random.Random) -> None:
         assert simulator.statistics("tenant", "out").waits > 150
 
 
+def test_frames_of_a_schedule_arrive_at_their_clocks(rng: random.Random) -> None:
+    with made(64) as simulator:
+        frames = [Frame(rng.randbytes(17)) for _ in range(9)]  # three beats
+        start = simulator.clock + 50
+        arrivals = [start + clock for clock in (0, 3, 7, 8, 9, 40, 43)]
+        simulator.schedule("tenant", arrivals, ring=3)
+        result = simulator.run(tenant=frames, underlay=frames)
+        # One behind the other where they come too fast; the two behind the schedule follow at once.
+        firsts = [span.first - start for span in result.inputs["tenant"]]
+        assert firsts == [0, 3, 7, 10, 13, 40, 43, 46, 49]
+        assert result.lost == {port: [] for port in PASSES}
+        assert [frame.data for frame in result.underlay] == [frame.data for frame in frames]
+        assert result.inputs["underlay"][-1].last - result.inputs["underlay"][0].first == 9 * 3 - 1
+
+
+@pytest.mark.parametrize("ring", [1, 2, 5])
+def test_a_frame_that_finds_the_ring_full_is_lost(ring: int, rng: random.Random) -> None:
+    """In several batches, against a queue in Python: three beats a frame, and a schedule that is too fast for that."""
+    with made(64) as simulator:
+        start = simulator.clock + 10
+        frames = [Frame(number.to_bytes(4) + bytes(13)) for number in range(3 * 4096 + 100)]
+        arrivals = [start]
+        for _ in frames[1:]:
+            arrivals.append(arrivals[-1] + rng.choice((1, 2, 3, 4)))
+        ends: list[int] = []
+        kept: list[int] = []
+        for number, clock in enumerate(arrivals):
+            if sum(end >= clock for end in ends[-ring:]) < ring:
+                ends.append(max([clock, *(end + 1 for end in ends[-1:])]) + 2)
+                kept.append(number)
+        simulator.schedule("tenant", arrivals, ring=ring)
+        result = simulator.run(tenant=iter(frames))
+        assert result.lost["tenant"] == sorted(set(range(len(frames))) - set(kept))
+        assert [frame.data for frame in result.underlay] == [frames[number].data for number in kept]
+        assert [span.last for span in result.inputs["tenant"]] == ends
+        assert len(frames) / 20 < len(kept) < len(frames) * 19 / 20
+
+
+def test_lost_frames_are_not_waiting_any_more() -> None:
+    with made(64) as simulator:
+        simulator.pace("underlay", "out", hold=simulator.clock + 200)
+        simulator.schedule("tenant", [simulator.clock + clock for clock in range(20)], ring=4)
+        simulator.queue(tenant=[Frame(bytes(16))] * 20)
+        assert simulator.waiting("tenant") == 20
+        result, idle = simulator.step(100)
+        assert not idle
+        assert result.told("tenant") == 20 - simulator.waiting("tenant")
+        assert simulator.waiting("tenant") == 4
+        assert len(result.lost["tenant"]) + len(result.inputs["tenant"]) == 16
+        assert simulator.step(1000)[1]
+        assert simulator.waiting("tenant") == 0
+
+
+def test_a_reset_ends_a_schedule() -> None:
+    with made(64) as simulator:
+        simulator.schedule("tenant", [simulator.clock + 5000], ring=1)
+        simulator.reset()
+        start = simulator.clock
+        assert simulator.run(tenant=[Frame(bytes(16))]).inputs["tenant"][0].first == start
+
+
+def test_an_output_as_a_wire_takes_it(rng: random.Random) -> None:
+    with made(64) as simulator:
+        simulator.pace("underlay", "out", overhead=24, shortest=60)
+        for length, wire in ((60, 84), (16, 84), (110, 134), (64, 88)):
+            result = simulator.run(tenant=[Frame(rng.randbytes(length)) for _ in range(33)])
+            first = result.underlay[0].first
+            # Two beats are taken before the wire is free for them.
+            assert [frame.first - first for frame in result.underlay] == [
+                0,
+                *(-(-n * wire // 8) - 2 for n in range(1, 33)),
+            ]
+        # A wire that was idle begins anew with a clock, and its last frame counts also from call to call.
+        short, long = Frame(bytes(60)), Frame(bytes(800))
+        assert simulator.run(tenant=[short]).underlay[0].first >= result.last_clock
+        simulator.pace("underlay", "out", overhead=24, shortest=60, idle=0.5)
+        result = simulator.run(tenant=[long, short] * 3)
+        for before, after in pairwise(result.underlay):
+            assert after.first - before.first >= (len(before.data) + 24) // 8 - 2
+            assert after.first - before.last >= 24 // 8 - 2
+        simulator.pace("underlay", "out")
+        result = simulator.run(tenant=[short] * 5)
+        assert [after.first - before.first for before, after in pairwise(result.underlay)] == [8] * 4
+
+
+@pytest.mark.parametrize(
+    ("arrivals", "ring", "message"),
+    [
+        ([5, 5], 1, "a clock of its own"),
+        ([6, 5], 1, "a clock of its own"),
+        ([1], 0, "ring must"),
+        ([], 1025, "ring must"),
+    ],
+)
+def test_schedule_refuses(arrivals: list[int], ring: int, message: str) -> None:
+    with made(64) as simulator, pytest.raises(ValueError, match=message):
+        simulator.schedule("tenant", arrivals, ring=ring)
+
+
 def test_state_lives_on_from_run_to_run(rng: random.Random) -> None:
     with made(64) as simulator:
         for count in (1, 5, 0, 9):
@@ -197,6 +296,8 @@ def test_frames_without_bytes_are_refused() -> None:
         ({"direction": "in", "idle": 1.0}, "idle must be within 0 .. 1"),
         ({"direction": "in", "idle": -0.1}, "idle must be within 0 .. 1"),
         ({"direction": "out", "gap": 1}, "gap is for inputs"),
+        ({"direction": "in", "overhead": 24}, "overhead and shortest are for outputs"),
+        ({"direction": "in", "shortest": 60}, "overhead and shortest are for outputs"),
     ],
 )
 def test_pace_refuses(arguments, message: str) -> None:

@@ -25,7 +25,7 @@ ENTER := PATH="$(CURDIR)/$(BIN):$$PATH"
 unexport PYTHONPATH PYTHONHOME
 export VTEP_VERILATOR := $(VERILATOR)
 
-.PHONY: help demo live-demo test test-full lint verilog regs bench clean setup
+.PHONY: help demo live-demo test test-full coverage lint verilog regs bench clean setup
 
 define HELP
 OpenVTEP: make TARGET [VARIABLE=VALUE ...]
@@ -34,6 +34,7 @@ OpenVTEP: make TARGET [VARIABLE=VALUE ...]
   live-demo  ping, TCP and iperf3 between namespaces, through the Verilated core and the kernel's VXLAN device; as root
   test       the tests, in brief: widths 8, 64 and 512 in depth, the rest briefly
   test-full  the tests, all in depth
+  coverage   the system tests in depth, counting what they reach of the core and of its specification; hours
   lint       format, lint and types of the sources
   verilog    write the core as one Verilog file
   regs       write the register map as SystemRDL, HTML, Markdown and a C header to build/regs
@@ -68,6 +69,11 @@ test: .venv/stamp
 
 test-full: .venv/stamp
 	$(ENTER) python -m pytest -n $(JOBS) --dist loadgroup --full $(ARGS)
+
+coverage: .venv/stamp
+	$(ENTER) python -m pytest tests/system/test_core.py tests/system/test_registers.py -n $(JOBS) --dist loadgroup \
+		--full --coverage $(ARGS)
+	$(ENTER) vtep-sim coverage
 
 lint: .venv/stamp
 	$(BIN)/ruff format --check .

@@ -241,16 +241,15 @@ def coverage(
             raise UsageError(str(error)) from None
         write_report(report, folder / "coverage.json", command)
         write_listing(report, folder / "listing")
-    parts = table(report)
-    for part in parts:
-        console().print(part, markup=False)
+    for part in table(report, bits=False):
+        console().print(part, markup=False, emoji=False)
     console().print(
         f"report: {folder}/coverage.json, sources: {folder}/listing, this: {folder}/coverage.txt", markup=False
     )
     with (folder / "coverage.txt").open("w", encoding="utf-8") as file:
         plain = Console(file=file, width=120, soft_wrap=True, highlight=False)
-        for part in parts:
-            plain.print(part, markup=False)
+        for part in table(report, bits=True):
+            plain.print(part, markup=False, emoji=False)
     if report.stale:
         message("\n".join(["stale waivers:", *report.stale]))
         raise typer.Exit(DIFFERENT)

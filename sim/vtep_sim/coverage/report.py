@@ -72,7 +72,7 @@ def make_report(merged: Merged, waivers: Sequence[Waiver], root: Path | None = N
         for share in shares:
             share.add(hit, why)
         if not hit:
-            report.holes.append({"what": what, "why": why or UNEXPLAINED})
+            report.holes.append({"kind": item.kind, "what": what, "why": why or UNEXPLAINED})
     _toggles(report, waivers, missed, reached)
     report.stale = stale(waivers, missed, reached, merged.counts)
     return report
@@ -135,7 +135,7 @@ def _toggles(report: Report, waivers: Sequence[Waiver], missed: list[Item], reac
     for (file, name, why), bits in sorted(holes.items()):
         count = sum(bits.values())
         size = f"{count} bit{'s' * (count > 1)} in {', '.join(sorted(where[file, name, why]))}"
-        report.holes.append({"what": f"{file}: {name}[{_ranges(bits)}], {size}", "why": why})
+        report.holes.append({"kind": "toggle", "what": f"{file}: {name}[{_ranges(bits)}], {size}", "why": why})
 
 
 def _item(bit: Bit) -> Item:
@@ -202,8 +202,8 @@ def write_listing(report: Report, folder: Path, root: Path | None = None) -> Non
         place.write_text("\n".join(out) + "\n", encoding="utf-8")
 
 
-def table(report: Report) -> list[Table | str]:
-    """The report for people."""
+def table(report: Report, *, bits: bool) -> list[Table | str]:
+    """The report for people; ``bits``: those that are not explained are listed as well, and may be many."""
     simulations = report.merged.simulations
     tests, failed = (sum(getattr(one, name) for one in simulations) for name in ("tests", "failed"))
     builds = sorted({one.build for one in simulations})
@@ -221,5 +221,6 @@ def table(report: Report) -> list[Table | str]:
         both = [kinds["line"], kinds["toggle"]]
         sums = (sum(getattr(share, part) for share in both) for part in ("waived", "left"))
         files.add_row(name, *(str(share) if share.total else "" for share in both), *map(str, sums))
-    left = [hole["what"] for hole in report.holes if hole["why"] == UNEXPLAINED]
-    return [figures, files, *(["not reached and not explained:", *left] if left else [])]
+    left = [hole["what"] for hole in report.holes if hole["why"] == UNEXPLAINED and (bits or hole["kind"] != "toggle")]
+    heading = "not reached and not explained" + ("" if bits else ", bits left out")
+    return [figures, files, *([f"{heading}:", *left] if left else [])]

@@ -15,6 +15,8 @@ HEAD = "# SystemC::Coverage-3"
 _POINT = re.compile(r"C '(.*)' (\d+)")
 _BIT = re.compile(r"(.*?)(?:\[(\d+)\])?:(0->1|1->0)")
 _NUMBER = re.compile(r"\$\d+")
+_ENCODED = re.compile(r"__0([0-9A-F]{2})")
+"""What Verilator makes of a character that C++ has in no name, and of the second of two underscores."""
 BOTH = 3
 """Both edges: the bit has been 0 and 1, and left each for the other."""
 
@@ -74,6 +76,7 @@ def read_counts(path: Path, places: Places) -> Counts:
             if not match:
                 raise CoverageError(f"no toggle of a bit: {keys['o']!r}")
             signal, index, edge = match.groups()
+            signal = _ENCODED.sub(lambda code: chr(int(code[1], 16)), signal)
             bit = Bit(places.files.get(line, ""), keys["h"].partition("vtep_bench.")[2], signal, int(index or 0))
             seen = (1 if edge == "0->1" else 2) if count else 0
             counts.edges[bit] = counts.edges.get(bit, 0) | seen

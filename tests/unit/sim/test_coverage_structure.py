@@ -7,10 +7,14 @@ from pathlib import Path
 
 import pytest
 from amaranth.hdl import Elaboratable
+from typer.testing import CliRunner
 
 from vtep.packet.queue import PacketQueue
 from vtep.verilog import to_verilog
+from vtep_sim.cli import app
 from vtep_sim.cocotb.build import TOGGLES
+from vtep_sim.coverage import report as reporting
+from vtep_sim.coverage import waivers as waiving
 from vtep_sim.coverage.merge import Merged, merge
 from vtep_sim.coverage.plan import PLAN
 from vtep_sim.coverage.points import CoverageError
@@ -209,6 +213,13 @@ def test_edges_and_executions_add_up(simulate) -> None:
     assert [(one.tests, one.failed) for one in merged.simulations] == [(2, 1), (2, 1)]
 
 
+def test_names_are_those_of_the_sources(simulate) -> None:
+    counts = dat(point(27, "toggle", "i___05Fvalid__02412[3]:0->1", 1, "vtep_bench.core.part"))
+    ((bit, edges),) = merge(simulate("w64", "results", counts, {})).counts["w64"].edges.items()
+    assert (bit.file, bit.signal, bit.name, bit.index) == ("vtep/stream/part.py", "i__valid$12", "i__valid", 3)
+    assert edges != BOTH
+
+
 def test_a_bit_of_each_build_counts_for_itself(simulate, root) -> None:
     simulate("w64", "results", FIRST, {})
     report = make_report(merge(simulate("w8", "results", SECOND, {})), [], root)
@@ -253,7 +264,7 @@ def test_what_is_missing_is_a_hole(simulate, root, tmp_path) -> None:
     content = json.loads((tmp_path / "coverage.json").read_text())
     assert content["line"] == {"hit": 1, "total": 3, "waived": 0}
     assert content["toggle"] == {"hit": 1, "total": 3, "waived": 0}
-    assert {"what": f"{POINT}: 4", "why": UNEXPLAINED} in content["holes"]
+    assert {"kind": "bin", "what": f"{POINT}: 4", "why": UNEXPLAINED} in content["holes"]
     (options,) = [one for one in content["points"] if one["name"] == POINT]
     assert options["bins"][:2] == [{"bin": "0", "hits": 1}, {"bin": "4", "hits": 0}]
     assert {"rule": "3.5 sent over IPv4", "hits": 0} in content["rules"]
@@ -328,6 +339,51 @@ def test_a_stale_waiver_is_a_complaint(simulate, root, tmp_path, counts, hits, c
 def test_a_wrong_waiver_is_refused(tmp_path, text, complaint) -> None:
     with pytest.raises(CoverageError, match=complaint):
         waivers(tmp_path, text)
+
+
+# The command
+
+
+@pytest.fixture
+def command(root, monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    """Calls `vtep-sim coverage` with sources of this test and with the waivers given."""
+
+    def call(text: str = ""):
+        (tmp_path / "waivers.toml").write_text(text)
+        monkeypatch.setattr(reporting, "sources_root", lambda: root)
+        monkeypatch.setattr(waiving.load_waivers, "__defaults__", (tmp_path / "waivers.toml",))
+        return CliRunner().invoke(app, ["coverage", "--folder", str(tmp_path)], catch_exceptions=False)
+
+    return call
+
+
+def test_the_command_writes_everything(simulate, command, tmp_path) -> None:
+    simulate("w64", "results", FIRST, {"0": 1})
+    done = command()
+    assert done.exit_code == 0, done.output
+    assert "2 tests on 1 builds, 1 failed" in done.output
+    assert "hdl/vtep/packet/new.py:4: m.d.comb += two" in done.output
+    assert "head[1]" not in done.output
+    assert "hdl/vtep/packet/new.py: head[1], 1 bit in w64" in (tmp_path / "coverage.txt").read_text()
+    assert json.loads((tmp_path / "coverage.json").read_text())["command"] == "make coverage"
+    assert (tmp_path / "listing/vtep/packet/new.py.txt").exists()
+
+
+def test_a_stale_waiver_fails_the_command(simulate, command) -> None:
+    simulate("w64", "results", SECOND, {"0": 1})
+    done = command(WAIVED)
+    assert done.exit_code == 1
+    assert "stale waivers:" in done.output
+
+
+def test_the_command_refuses_what_it_cannot_read(simulate, command) -> None:
+    done = command()
+    assert done.exit_code == 2
+    assert "error: no simulation has counted anything" in done.output
+    simulate("w64", "results", None, {"0": 1})
+    done = command()
+    assert done.exit_code == 2
+    assert "error: w64/results ended before Verilator wrote its counts" in done.output
 
 
 def test_the_waivers_of_the_repository_are_read() -> None:

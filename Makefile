@@ -71,9 +71,12 @@ test-full: .venv/stamp
 	$(ENTER) python -m pytest -n $(JOBS) --dist loadgroup --full $(ARGS)
 
 coverage: .venv/stamp
+	rm -f build/coverage/system/*/*.dat build/coverage/system/*/*.hits
+	failed=0
 	$(ENTER) python -m pytest tests/system/test_core.py tests/system/test_registers.py -n $(JOBS) --dist loadgroup \
-		--full --coverage $(ARGS)
-	$(ENTER) vtep-sim coverage
+		--full --coverage $(ARGS) || failed=$$?
+	$(ENTER) vtep-sim coverage --command 'make coverage$(if $(ARGS), ARGS="$(ARGS)")'
+	exit $$failed
 
 lint: .venv/stamp
 	$(BIN)/ruff format --check .

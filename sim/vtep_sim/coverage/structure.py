@@ -10,6 +10,7 @@ from vtep.config import VtepParameters
 
 from ..harness.cache import digest_of
 from ..harness.tools import BuildError
+from .constants import constant_bits
 
 __all__ = ["FLAGS", "Places", "core_digest", "instrumented", "noted_verilog", "places_of"]
 
@@ -98,16 +99,17 @@ class Places:
     """Where the Verilog is written in Python, by its line numbers.
 
     ``files``: file of the component that a line's module was made of; ``sources``: the ``file:line`` of the
-    assignments of the case that begins there.
+    assignments of the case that begins there; ``constants``: bits of the signal declared there that cannot toggle.
     """
 
     files: dict[int, str] = field(default_factory=dict)
     sources: dict[int, tuple[str, ...]] = field(default_factory=dict)
+    constants: dict[int, set[int]] = field(default_factory=dict)
 
 
 def places_of(verilog: str) -> Places:
     """Read the notes."""
-    places = Places()
+    places = Places(constants=constant_bits(verilog))
     file = ""
     pending = ""
     for number, line in enumerate(verilog.splitlines(), 1):

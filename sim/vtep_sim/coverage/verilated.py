@@ -76,6 +76,8 @@ def read_counts(path: Path, places: Places) -> Counts:
             if not match:
                 raise CoverageError(f"no toggle of a bit: {keys['o']!r}")
             signal, index, edge = match.groups()
+            if int(index or 0) in places.constants.get(line, ()):
+                continue
             signal = _ENCODED.sub(lambda code: chr(int(code[1], 16)), signal)
             bit = Bit(places.files.get(line, ""), keys["h"].partition("vtep_bench.")[2], signal, int(index or 0))
             seen = (1 if edge == "0->1" else 2) if count else 0

@@ -15,6 +15,7 @@ from vtep_sim.cli import app
 from vtep_sim.cocotb.build import TOGGLES
 from vtep_sim.coverage import report as reporting
 from vtep_sim.coverage import waivers as waiving
+from vtep_sim.coverage.constants import constant_bits
 from vtep_sim.coverage.merge import Merged, merge
 from vtep_sim.coverage.plan import PLAN
 from vtep_sim.coverage.points import CoverageError
@@ -155,6 +156,33 @@ def test_the_notes_lead_to_the_sources() -> None:
     }
     assert places.files[5] == "vtep/packet/new.py"
     assert places.files[27] == "vtep/stream/part.py"
+
+
+def test_constants_are_known() -> None:
+    text = VERILOG.replace(
+        "  assign sum = _01_;\n",
+        """  wire [15:0] wide;
+  wire [3:0] part;
+  wire [3:0] sum4;
+  assign wide = { 4'h3, part, \\other , head[1:0], 5'd7 };
+  assign part[3:2] = 2'h0;
+  assign part[1] = _01_;
+  assign sum4 = { 1'h0, head } + { 2'h1, head };
+  assign sum = 1'h1;
+""",
+    )
+    lines = text.splitlines()
+    found = {lines[number - 1].split()[-1]: bits for number, bits in constant_bits(text).items()}
+    assert found == {"wide;": {0, 1, 2, 3, 4, 12, 13, 14, 15}, "part;": {2, 3}, "sum;": {0}}
+
+
+def test_constants_are_not_counted(simulate) -> None:
+    simulate("w64", "results", FIRST, {})
+    folder = simulate("w64", "results", FIRST, {})
+    verilog = folder / "w64" / "vtep.v"
+    verilog.write_text(VERILOG.replace("  assign sum = _01_;", "  assign head[1] = 1'h0;"))
+    bits = merge(folder).counts["w64"].edges
+    assert {(bit.signal, bit.index) for bit in bits} == {("head", 0), ("value", 0)}
 
 
 def test_a_component_is_noted_where_it_is_written(monkeypatch: pytest.MonkeyPatch) -> None:

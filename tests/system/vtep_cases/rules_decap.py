@@ -658,6 +658,11 @@ def decap_10_zero_over_ipv6_where_accepted(p):
     return delivered(p, [U6.but(udp_checksum=0)], vtep={"udp6_zero_checksum_rx": True})
 
 
+@rule(when=has_ipv6)
+def decap_10_zero_over_ipv6_where_accepted_under_ignore(p):
+    return delivered(p, [U6.but(udp_checksum=0)], vtep={"udp6_zero_checksum_rx": True, "udp_checksum_rx": "ignore"})
+
+
 # Rule 11: VXLAN flags and reserved bits.
 
 

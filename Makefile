@@ -27,7 +27,7 @@ export VTEP_VERILATOR := $(VERILATOR)
 # What stands in the report of `make test-full`.
 test-full: export TEST_ARGS = $(ARGS)
 
-.PHONY: help demo live-demo test test-full lint verilog regs bench report clean setup
+.PHONY: help demo live-demo test test-full coverage lint verilog regs bench report clean setup
 
 define HELP
 OpenVTEP: make TARGET [VARIABLE=VALUE ...]
@@ -36,6 +36,7 @@ OpenVTEP: make TARGET [VARIABLE=VALUE ...]
   live-demo  ping, TCP and iperf3 between namespaces, through the Verilated core and the kernel's VXLAN device; as root
   test       the tests, in brief: widths 8, 64 and 512 in depth, the rest briefly
   test-full  the tests, all in depth
+  coverage   the system tests in depth, counting what they reach of the core and of its specification; hours
   lint       format, lint and types of the sources
   verilog    write the core as one Verilog file
   regs       write the register map as SystemRDL, HTML, Markdown and a C header to build/regs
@@ -73,6 +74,14 @@ test: .venv/stamp
 test-full: .venv/stamp
 	$(ENTER) python -m pytest -n $(JOBS) --dist loadgroup --full --junitxml build/report/tests.xml \
 		-o junit_suite_name="make test-full$${TEST_ARGS:+ ARGS=\"$$TEST_ARGS\"}" $(ARGS)
+
+coverage: .venv/stamp
+	rm -f build/coverage/system/*/*.dat build/coverage/system/*/*.hits
+	failed=0
+	$(ENTER) python -m pytest tests/system/test_core.py tests/system/test_registers.py -n $(JOBS) --dist loadgroup \
+		--full --coverage $(ARGS) || failed=$$?
+	$(ENTER) vtep-sim coverage --command 'make coverage$(if $(ARGS), ARGS="$(ARGS)")'
+	exit $$failed
 
 lint: .venv/stamp
 	$(BIN)/ruff format --check .

@@ -14,6 +14,7 @@ hypothesis.settings.register_profile("full", max_examples=1000, deadline=None, p
 def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("openvtep")
     group.addoption("--full", action="store_true", help="test everything in depth (make test-full)")
+    group.addoption("--coverage", action="store_true", help="count what the system tests reach (make coverage)")
     group.addoption("--seed", type=lambda text: int(text, 0), help="seed of the random tests (default: a new one)")
 
 

@@ -1,10 +1,14 @@
-"""Write RTLIL as Verilog with Yosys: ``python rtlil_to_verilog.py IN.il OUT.v``.
+"""Write RTLIL as Verilog with Yosys: ``python rtlil_to_verilog.py IN.il OUT.v [notes]``.
+
+With ``notes`` every case keeps its attributes, as comments.
 
 A process of its own for each design, started by `vtep.verilog`: Yosys numbers what it names from a counter that
 lives as long as its process, and ends the process when it meets an error.
 """
 
+import re
 import sys
+from pathlib import Path
 
 from pyosys import libyosys as ys
 
@@ -77,7 +81,21 @@ def foregone(cell):
     return True if left.is_fully_zero() or right.is_fully_ones() else None
 
 
-def main(source, target):
+def without_ifs(design):
+    """The design such that Yosys writes each switch as a case statement: an if has no place for attributes.
+
+    It writes an if where each case asks for one bit; a case that names its pattern twice is none of these.
+    """
+    ys.run_pass("write_rtlil switches.il", design)
+    file = Path("switches.il")
+    text = re.sub(r"^( *case (\d+'-*1-*)) *$", r"\1 , \2", file.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    file.write_text(text, encoding="utf-8")
+    twice = ys.Design()
+    ys.run_pass("read_rtlil switches.il", twice)
+    return twice
+
+
+def main(source, target, notes=""):
     """Convert file ``source`` to file ``target``."""
     design = ys.Design()
     ys.run_pass(f"read_rtlil {source}", design)
@@ -94,6 +112,8 @@ def main(source, target):
     ys.run_pass("check -assert", design)
     for kind in ("", "-modattr "):
         ys.run_pass(f"attrmap {kind}-remove generator -remove top -remove src -remove amaranth.*", design)
+    if notes:
+        design = without_ifs(design)
     ys.run_pass(f"write_verilog {target}", design)
 
 

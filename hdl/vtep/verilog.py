@@ -5,6 +5,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterable, Iterator
+from contextlib import nullcontext
 from importlib import metadata
 from pathlib import Path
 
@@ -12,6 +13,8 @@ from amaranth.back import rtlil
 from amaranth.hdl import Fragment, Value
 from amaranth.hdl._ir import PortDirection
 from amaranth.lib import wiring
+
+from .source_notes import note_modules, noted_cases
 
 __all__ = ["VerilogError", "flat_ports", "to_verilog"]
 
@@ -32,7 +35,7 @@ def flat_ports(component: wiring.Component) -> dict[str, tuple[Value, PortDirect
     return ports
 
 
-def to_verilog(component: wiring.Component, name: str, *, comment: str = "") -> str:
+def to_verilog(component: wiring.Component, name: str, *, comment: str = "", notes: bool = False) -> str:
     """Verilog-2001 text of ``component`` and everything inside it.
 
     The text depends on the component and the versions of Amaranth and Yosys only: it holds no path, date or
@@ -48,6 +51,8 @@ def to_verilog(component: wiring.Component, name: str, *, comment: str = "") -> 
         Name of the top module, a plain Verilog identifier; submodules are ``name.submodule``.
     comment : str
         Lines for the head of the file, such as the parameters it was made with.
+    notes : bool
+        Note where modules and cases are written in Python: see `vtep.source_notes`.
 
     Raises
     ------
@@ -59,9 +64,13 @@ def to_verilog(component: wiring.Component, name: str, *, comment: str = "") -> 
     if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):
         raise ValueError(f"name must be a Verilog identifier of letters, digits and _, not {name!r}")
     ports = flat_ports(component)
-    source, _ = rtlil.convert_fragment(Fragment.get(component, None), ports, name, emit_src=False)
+    design = Fragment.get(component, None).prepare(ports=ports, hierarchy=(name,))
+    with noted_cases() if notes else nullcontext():
+        source, _ = rtlil.convert_fragment(design, ports, name, emit_src=False)
+    if notes:
+        source = note_modules(source, design)
     lines = _number_ports(source.splitlines(), name, ["clk", "rst", *ports])
-    text = _tidy(_run_yosys("\n".join(_prune_cases(lines)) + "\n"))
+    text = _tidy(_run_yosys("\n".join(_prune_cases(lines)) + "\n", notes=notes))
     return _head(name, comment, text) + text
 
 
@@ -110,6 +119,8 @@ def _block(rest: Iterator[str]) -> tuple[list[str], str]:
     body: list[str] = []
     for line in rest:
         word = line.split(maxsplit=1)[0]
+        if word == "attribute":
+            return body, f"{line}\n{next(rest)}"  # of the case that comes next
         if word in ("end", "case"):
             return body, line
         if word == "switch":
@@ -145,12 +156,12 @@ def _overlap(case: str, other: str) -> bool:
     return any(all(a == b or "-" in a + b for a, b in zip(p, q, strict=True)) for p in ours for q in theirs)
 
 
-def _run_yosys(source: str) -> str:
+def _run_yosys(source: str, *, notes: bool) -> str:
     converter = Path(__file__).with_name("rtlil_to_verilog.py")
     with tempfile.TemporaryDirectory(prefix="vtep-verilog-") as folder:
         Path(folder, "design.il").write_text(source, encoding="utf-8")
         run = subprocess.run(
-            [sys.executable, "-I", str(converter), "design.il", "design.v"],
+            [sys.executable, "-I", str(converter), "design.il", "design.v", *(["notes"] if notes else [])],
             cwd=folder,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.console import Console
 
 from vtep.config import DATA_WIDTHS, Mode
 from vtep_host.config import load
@@ -223,6 +224,40 @@ def bench(
             message(f"error: {error}")
             raise typer.Exit(BROKEN) from None
     console().print("\n".join([*lines, f"tables and plot: {folder}/bench.md, {folder}/bench.svg"]), markup=False)
+
+
+@app.command(epilog=EXIT_CODES)
+def coverage(
+    folder: Annotated[
+        Path, typer.Option(help="Where make coverage put the simulations, and where the report goes.")
+    ] = Path("build/coverage"),
+    command: Annotated[str, typer.Option(help="What the report gives as the command it comes from.")] = "make coverage",
+) -> None:
+    """Report what the system tests reached: lines and toggles of the core, rules of the specification, and holes."""
+    from .coverage.merge import merge
+    from .coverage.points import CoverageError
+    from .coverage.report import make_report, table, write_listing, write_report
+    from .coverage.waivers import load_waivers
+
+    with refusals():
+        try:
+            report = make_report(merge(folder / "system"), load_waivers())
+        except CoverageError as error:
+            raise UsageError(str(error)) from None
+        write_report(report, folder / "coverage.json", command)
+        write_listing(report, folder / "listing")
+    for part in table(report, bits=False):
+        console().print(part, markup=False, emoji=False)
+    console().print(
+        f"report: {folder}/coverage.json, sources: {folder}/listing, this: {folder}/coverage.txt", markup=False
+    )
+    with (folder / "coverage.txt").open("w", encoding="utf-8") as file:
+        plain = Console(file=file, width=120, soft_wrap=True, highlight=False)
+        for part in table(report, bits=True):
+            plain.print(part, markup=False, emoji=False)
+    if report.stale:
+        message("\n".join(["stale waivers:", *report.stale]))
+        raise typer.Exit(DIFFERENT)
 
 
 app.command(epilog=EXIT_CODES)(live)

@@ -9,6 +9,7 @@ HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE))
 
 ROOT = Path("build/system").absolute()
+COUNTED = Path("build/coverage/system").absolute()
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -24,6 +25,11 @@ def pytest_collection_finish(session: pytest.Session) -> None:
                 raise pytest.UsageError(
                     f"{item.nodeid} has a group that this pytest-xdist did not take: see pyproject.toml"
                 )
+
+
+def root_of(config: pytest.Config) -> Path:
+    """Folder of all builds; those that count what the tests reach have one of their own."""
+    return COUNTED if config.option.coverage else ROOT
 
 
 class Simulations:
@@ -44,7 +50,8 @@ class Simulations:
                 params = item.callspec.params if hasattr(item, "callspec") else {}
                 if params.get("build") is build:
                     wanted.add((params["module"], params["name"]))
-            folder = prepare(build.parameters, ROOT, name=build.name)
+            coverage = config.option.coverage
+            folder = prepare(build.parameters, root_of(config), name=build.name, coverage=coverage)
             results = simulate(
                 build.parameters,
                 folder,
@@ -53,15 +60,16 @@ class Simulations:
                 seed=config.option.seed,
                 python_path=[HERE],
                 environment={"VTEP_DEEP": "1"} if build.deep or config.option.full else {},
+                coverage=coverage,
             )
             self.results[build.name] = {key: results[key[1]] for key in wanted}
         return self.results[build.name][module, name]
 
 
 @pytest.fixture(scope="session")
-def system_root() -> Path:
+def system_root(pytestconfig: pytest.Config) -> Path:
     """Folder of all builds of the system tests."""
-    return ROOT
+    return root_of(pytestconfig)
 
 
 @pytest.fixture(scope="session")

@@ -1,5 +1,6 @@
 """The registers of the core over AXI4-Lite on Verilator: what they hold is what the SystemRDL says."""
 
+import os
 import random
 
 import pytest
@@ -13,10 +14,11 @@ from vtep.control.systemrdl import to_systemrdl
 from vtep.control.tables import settings_layout
 from vtep.verilog import to_verilog
 from vtep.vxlan.axi import VtepAxi
-from vtep_sim.cocotb.build import core_verilog, prepare, simulate
+from vtep_sim.cocotb.build import prepare, simulate
 
 OTHER = VtepParameters(data_width=8, vnis=64, tunnels=3, fdb_entries=1, flood_entries=256, ipv6=False)
-BUILDS = {"w64-small": next(build.parameters for build in ALL if build.name == "w64-small"), "registers": OTHER}
+FULL = bool(os.environ.get("VTEP_FULL"))
+BUILDS = {build.name: build.parameters for build in ALL if FULL or build.name == "w64-small"} | {"registers": OTHER}
 
 
 @pytest.mark.parametrize(
@@ -29,8 +31,9 @@ def test_registers(name, system_root, here, pytestconfig):
         # Settings that are there from the start, the same in every run: the simulator is built once.
         rng = random.Random(name)
         settings = {one: rng.getrandbits(field.width) for one, field in settings_layout()}
-    verilog = core_verilog(parameters) if settings is None else to_verilog(VtepAxi(parameters, settings), "vtep")
-    folder = prepare(parameters, system_root, name=name, verilog=verilog)
+    coverage = pytestconfig.option.coverage
+    verilog = None if settings is None else to_verilog(VtepAxi(parameters, settings), "vtep", notes=coverage)
+    folder = prepare(parameters, system_root, name=name, verilog=verilog, coverage=coverage)
     rdl = folder / "vtep.rdl"
     rdl.write_text(to_systemrdl(vtep_registers(parameters, settings)))
     results = simulate(
@@ -42,6 +45,7 @@ def test_registers(name, system_root, here, pytestconfig):
         seed=pytestconfig.option.seed,
         python_path=[here],
         environment={"VTEP_RDL": str(rdl)},
+        coverage=coverage,
     )
     assert len(results) == 5
     for case, result in results.items():

@@ -14,6 +14,7 @@ RANKS = {
     "vtep.config": 0,
     "vtep.data_register": 0,
     "vtep.output_file": 0,
+    "vtep.source_notes": 0,
     "vtep.headers": 1,
     "vtep.hashing": 1,
     "vtep.stream": 2,

@@ -28,6 +28,8 @@ from vtep_host.device import Device
 from vtep_host.difference import contents
 from vtep_host.tables import counter_names
 
+from ..coverage.observer import observer_of
+from ..coverage.sampler import pace_of
 from ..golden import Frame, GoldenModel, Prediction
 from .registers import RegisterPort
 from .scoreboard import Outputs, compare_counters, compare_frames, unpredicted_marked
@@ -118,6 +120,7 @@ class Bench:
         self.parameters = parameters
         self.rng = Random(seed)
         self.pauses = [idle, stall, burst]
+        self.observer = observer_of(parameters, pace_of(idle, stall))
         self.keep_mismatch = True
         self.encap_cut_through = parameters.encap_mode is Mode.CUT_THROUGH
         self.decap_cut_through = parameters.decap_mode is Mode.CUT_THROUGH
@@ -184,6 +187,8 @@ class Bench:
         self.config = None
         self.model = None
         self.marked = {port: [] for port in PORTS}
+        if self.observer:
+            self.observer.discard()
 
     async def configure(self, config: Config) -> None:
         """Write ``config`` and start a golden model with it."""
@@ -197,6 +202,8 @@ class Bench:
             max_frame_length=self.parameters.max_frame_length,
             ipv6=self.parameters.ipv6,
         )
+        if self.observer:
+            self.observer.watch(self.model, config)
 
     def axi(self, port: str, frame: Frame, **rules) -> AxiStreamFrame:
         """``frame`` as it is sent to ``port``; keywords go to `axi_frame`."""
@@ -308,9 +315,13 @@ class Bench:
         if count:
             differences += compare_counters(await self.counters(), prediction.counters, self.marked)
         differences += self.violations()
+        if differences and self.observer:
+            self.observer.discard()
         if differences:
             self._explain(inputs or {}, prediction)
             raise Mismatch("\n".join(differences))
+        if count and self.observer:
+            self.observer.confirm()
 
     def _explain(self, inputs: dict[str, list[Frame]], prediction: Prediction) -> None:
         """Leave what a report of the mismatch needs: the parameters, the configuration and the frames."""

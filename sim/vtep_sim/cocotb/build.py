@@ -1,7 +1,8 @@
 """Makes the simulator of a parameter set: Verilog from Amaranth, Verilator, cocotb. Each is made once and kept.
 
-Everything lies under ``build/system`` of the folder the tests run in; a build is made afresh when the Verilog, the
-bench or a flag changed. Processes that want the same build wait for each other.
+Everything lies under ``build/system`` of the folder the tests run in, or ``build/coverage/system`` where Verilator and
+the bench count what the tests reach; a build is made afresh when the Verilog, the bench or a flag changed. Processes
+that want the same build wait for each other.
 """
 
 import fcntl
@@ -22,6 +23,7 @@ from cocotb_tools.runner import Verilator
 
 from vtep.config import LENGTH_BITS, Mode, VtepParameters
 
+from ..coverage import VARIABLE, structure
 from ..harness.build import cached_verilog, find_verilator
 
 __all__ = [
@@ -37,6 +39,7 @@ __all__ = [
 
 HERE = Path(__file__).parent
 SOURCES = (HERE / "axis_monitor.v", HERE / "vtep_bench.v")
+UNCOUNTED, TOGGLES = HERE / "uncounted.vlt", HERE / "toggles.h"
 MONITOR, TOP = "axis_monitor", "vtep_bench"
 
 FLAGS = (
@@ -103,11 +106,13 @@ class _Runner(Verilator):
     """cocotb's Verilator runner, faster to build.
 
     Not every signal of the core is made visible, since only the bench's are looked at, and Verilator's runtime is
-    compiled once: ``runtime`` is a folder with its objects, or where they go. ``public`` makes all signals visible.
+    compiled once: ``runtime`` is a folder with its objects, or where they go. ``public`` makes all signals visible;
+    ``counting`` has toggles counted by ``toggles.h``.
     """
 
     runtime: Path | None = None
     public = False
+    counting = False
 
     def _build_command(self):
         commands = super()._build_command()
@@ -119,6 +124,10 @@ class _Runner(Verilator):
             if all(Path(name).exists() for name in kept):
                 # Make finds them newer than their sources.
                 commands.insert(1, ["cp", *kept, str(self.build_dir)])
+        if self.counting:
+            # Every file of the model includes this one first.
+            header = Path(self.build_dir, "Vtop__pch.h")
+            commands.insert(1, ["sh", "-c", 'printf \'#include "%s"\\n\' "$0" >> "$1"', str(TOGGLES), str(header)])
         return commands
 
     def keep_runtime(self) -> None:
@@ -159,7 +168,14 @@ def core_verilog(parameters: VtepParameters) -> str:
     return cached_verilog(parameters, lambda: _write_verilog(parameters))
 
 
-def prepare(parameters: VtepParameters, root: Path, *, verilog: str | None = None, name: str | None = None) -> Path:
+def prepare(
+    parameters: VtepParameters,
+    root: Path,
+    *,
+    verilog: str | None = None,
+    name: str | None = None,
+    coverage: bool = False,
+) -> Path:
     """Build the simulator and return its folder.
 
     Parameters
@@ -172,6 +188,8 @@ def prepare(parameters: VtepParameters, root: Path, *, verilog: str | None = Non
         Verilog of module ``vtep`` to use instead of the core's own (a mutant).
     name : str or None
         Name of the folder; None: made from the parameters.
+    coverage : bool
+        Have Verilator count lines and toggles; ``verilog``, where given, must have its notes.
 
     Raises
     ------
@@ -182,7 +200,9 @@ def prepare(parameters: VtepParameters, root: Path, *, verilog: str | None = Non
     _environment()
     with _locked(folder):
         if verilog is None:
-            verilog = core_verilog(parameters)
+            verilog = _noted(parameters) if coverage else core_verilog(parameters)
+        if coverage:
+            verilog = structure.instrumented(verilog)
         values = {
             "W": parameters.data_width,
             "U": 1 + LENGTH_BITS if parameters.tenant_length else 1,
@@ -190,8 +210,14 @@ def prepare(parameters: VtepParameters, root: Path, *, verilog: str | None = Non
         core = folder / "vtep.v"
         if not core.exists() or core.read_text() != verilog:
             core.write_text(verilog)
-        _build(root, folder, [core, *SOURCES], TOP, values)
+        sources = [UNCOUNTED, core, *SOURCES] if coverage else [core, *SOURCES]
+        _build(root, folder, sources, TOP, values, coverage=coverage)
     return folder
+
+
+def _noted(parameters: VtepParameters) -> str:
+    """Verilog of the core with notes of where it is written, kept between calls."""
+    return cached_verilog(("noted", parameters), lambda: structure.noted_verilog(parameters))
 
 
 def prepare_monitor(root: Path, data_width: int) -> Path:
@@ -204,12 +230,20 @@ def prepare_monitor(root: Path, data_width: int) -> Path:
 
 
 def _build(
-    root: Path, folder: Path, sources: list[Path], top: str, values: Mapping[str, int], *, public: bool = False
+    root: Path,
+    folder: Path,
+    sources: list[Path],
+    top: str,
+    values: Mapping[str, int],
+    *,
+    public: bool = False,
+    coverage: bool = False,
 ) -> None:
     """Build a simulator unless ``folder`` holds the same one."""
-    tools = repr((FLAGS, MAKE, find_verilator(), cocotb.__version__, sys.version))
+    flags = (*FLAGS, *structure.FLAGS) if coverage else FLAGS
+    tools = repr((flags, MAKE, find_verilator(), cocotb.__version__, sys.version))
     digest = hashlib.sha256(repr((tools, top, sorted(values.items()), public)).encode())
-    for source in sources:
+    for source in (*sources, TOGGLES):
         digest.update(source.read_bytes())
     stamp = folder / "stamp"
     if stamp.exists() and stamp.read_text() == digest.hexdigest():
@@ -218,12 +252,13 @@ def _build(
     runner = _Runner()
     runner.runtime = root / f"runtime-{hashlib.sha256(tools.encode()).hexdigest()[:16]}"
     runner.public = public
+    runner.counting = coverage
     runner.build(
         sources=sources,
         hdl_toplevel=top,
         build_dir=folder / "sim",
         clean=True,
-        build_args=FLAGS,
+        build_args=flags,
         timescale=("1ns", "1ps"),
         parameters=values,
         log_file=folder / "build.log",
@@ -242,6 +277,7 @@ def simulate(
     seed: int,
     python_path: Iterable[Path] = (),
     environment: Mapping[str, str] = {},
+    coverage: bool = False,
 ) -> dict[str, Result]:
     """Run cocotb tests on a built simulator, in a process of its own.
 
@@ -263,6 +299,8 @@ def simulate(
         Folders to find ``modules`` in.
     environment : mapping
         More environment variables for the tests.
+    coverage : bool
+        The simulator counts: leave what it and the bench counted beside the results, ``tag.dat`` and ``tag.hits``.
 
     Returns
     -------
@@ -273,6 +311,7 @@ def simulate(
     folder = folder.absolute()
     results = folder / f"{tag}.xml"
     log = folder / f"{tag}.log"
+    dat, hits = folder / f"{tag}.dat", folder / f"{tag}.hits"
     order = {
         "modules": list(modules),
         "cases": cases,
@@ -286,13 +325,17 @@ def simulate(
             "VTEP_SEED": os.environ.get("VTEP_SEED", str(seed)),
             "COCOTB_ANSI_OUTPUT": "0",
             **environment,
+            **({VARIABLE: str(hits)} if coverage else {}),
         },
+        "plusargs": [f"+verilator+coverage+file+{dat}"] if coverage else [],
+        "sources": structure.core_digest() if coverage else None,
     }
     request = folder / f"{tag}.json"
     env = {k: v for k, v in os.environ.items() if not k.startswith(("PYTEST_", "COV_"))}
     # Two simulations at once would take each other's files.
     with _locked(folder, f"{tag}.lock"):
-        results.unlink(missing_ok=True)
+        for old in (results, dat, hits):
+            old.unlink(missing_ok=True)
         request.write_text(json.dumps(order))
         done = subprocess.run(
             [sys.executable, "-m", "vtep_sim.cocotb.simulate", str(request)],

@@ -28,6 +28,7 @@ def main() -> None:
         build_dir=folder / "sim",
         test_dir=folder,
         results_xml=order["results"],
+        plusargs=order["plusargs"],
         test_filter=rf"\.({names})$",
         timescale=("1ns", "1ps"),
         log_file=order["log"],

@@ -1,6 +1,7 @@
 """Configurations for the system tests, written as TOML and read by the one loader."""
 
 import json
+from ipaddress import IPv6Address
 from random import Random
 
 from vtep.config import Mode, VtepParameters
@@ -73,6 +74,16 @@ def random_mac(rng: Random) -> bytes:
     return bytes([rng.randrange(256) & 0xFE | 2]) + rng.randbytes(5)
 
 
+def random_address(rng: Random, version: int, *, group: bool = False) -> str:
+    """An address of any bits, a unicast address or a multicast group."""
+    if version == 4:
+        first = rng.randint(224, 239) if group else rng.choice([*range(1, 127), *range(128, 224)])
+        return f"{first}.{rng.randrange(256)}.{rng.randrange(256)}.{rng.randint(1, 254)}"
+    # fe80::/10 and the like are as good as any: the core looks at no scope.
+    first = 0xFF00 | rng.randrange(256) if group else rng.randint(1, 0xFEFF)
+    return str(IPv6Address(first << 112 | rng.getrandbits(112)))
+
+
 def random_config(p: VtepParameters, rng: Random, *, mtu: int | None = None) -> Config:
     """Any configuration that the build takes, every policy by dice; most tables partly, sometimes wholly full."""
 
@@ -89,6 +100,10 @@ def random_config(p: VtepParameters, rng: Random, *, mtu: int | None = None) -> 
         "reserved_bits": rng.choice(["ignore", "strict"]),
         "udp_checksum_rx": rng.choice(["verify", "verify", "ignore"]) if p.udp_checksum else "ignore",
     }
+    if rng.random() < 0.5:
+        head["ipv4"] = random_address(rng, 4)
+    if p.ipv6 and rng.random() < 0.5:
+        head["ipv6"] = random_address(rng, 6)
     if p.ipv6 and rng.random() < 0.3:
         head["udp6_zero_checksum_rx"] = True
     if rng.random() < 0.1:
@@ -97,10 +112,13 @@ def random_config(p: VtepParameters, rng: Random, *, mtu: int | None = None) -> 
     tunnels = []
     for i in range(amount(p.tunnels)):
         group = rng.random() < 0.15
+        anywhere = rng.random() < 0.4
         if p.ipv6 and rng.random() < 0.5:
             remote = f"ff05::{rng.randint(1, 4):x}" if group else f"fd00::{rng.randint(2, 0x20):x}"
         else:
             remote = f"239.1.1.{rng.randint(1, 4)}" if group else f"10.0.0.{rng.randint(2, 30)}"
+        if anywhere:
+            remote = random_address(rng, 6 if ":" in remote else 4, group=group)
         entry = tunnel(
             p,
             f"t{i}",

@@ -174,7 +174,8 @@ def decap_2_group_destinations_are_taken(p):
 
 @rule
 def decap_2_promiscuous_takes_any_mac(p):
-    return delivered(p, [U4.but(dst=OTHER_MAC), U4.but(dst=bytes(6)), U4], vtep={"promiscuous": True})
+    macs = [OTHER_MAC, bytes(6), BROADCAST]
+    return delivered(p, [*(U4.but(dst=address) for address in macs), U4], vtep={"promiscuous": True})
 
 
 # Rule 3: one outer tag.
@@ -195,6 +196,16 @@ def decap_3_one_outer_tag_is_skipped_over_ipv6(p):
 def decap_3_second_tag_goes_to_the_host(p):
     pairs = [(a, b) for a in ((CTAG, 1), (STAG, 2)) for b in ((CTAG, 3), (STAG, 0))]
     return punted(p, [U4.but(tags=pair) for pair in pairs])
+
+
+@rule
+def decap_3_behind_one_tag_the_rules_are_the_same(p):
+    """Of every kind of tag: to the host for its port, dropped for its VNI."""
+    outers = [U4] + ([U6] if p.ipv6 else [])
+    tagged = [outer.but(tags=(tag,)) for outer in outers for tag in ((CTAG, 10), (STAG, 7))]
+    away = [frame.but(dport=53) for frame in tagged]
+    unknown = [frame.but(vni=7) for frame in tagged]
+    return decap(p, [*away, *unknown], host=away, unknown_vni=len(unknown))
 
 
 @rule
@@ -396,6 +407,17 @@ def decap_6_ipv6_groups_of_our_tunnels_are_ours(p):
 
 
 @rule
+def decap_6_promiscuous_takes_our_own_addresses_and_groups(p):
+    tunnels = [tunnel(p, "group", "239.1.1.1")]
+    frames = [U4, U4.but(dst_ip="239.1.1.1", dst=mac("01:00:5e:01:01:01"))]
+    if p.ipv6:
+        tunnels.append(tunnel(p, "group6", "ff05::1:2"))
+        frames += [U6, U6.but(dst_ip="ff05::1:2", dst=mac("33:33:00:01:00:02"))]
+    config = make(p, vtep={"promiscuous": True}, tunnels=tunnels, vnis=[vni(100, 10, ["group"])])
+    return Scenario(config=config, underlay=frames, tenant_out=[TAGGED] * len(frames))
+
+
+@rule
 def decap_6_promiscuous_takes_any_address(p):
     frames = [U4.but(dst_ip=other) for other in ("10.0.0.2", "1.2.3.4", "239.9.9.9")]
     if p.ipv6 and p.udp_checksum:
@@ -533,6 +555,11 @@ def decap_9_bytes_behind_the_datagram_are_cut_off(p):
     return delivered(p, [U4.but(ip_trailer=b"\x5a" * n, trailer=b"\xa5" * m) for n in (1, 2, 9, 64) for m in (0, 5)])
 
 
+@rule(when=has_both)
+def decap_9_bytes_behind_the_datagram_are_cut_off_over_ipv6(p):
+    return delivered(p, [U6.but(ip_trailer=b"\x5a" * n, trailer=b"\xa5" * m) for n in (1, 2, 9, 64) for m in (0, 5)])
+
+
 @rule(when=has_ipv6)
 def decap_9_udp_length_over_ipv6(p):
     right = len(U6.datagram())
@@ -611,6 +638,11 @@ def decap_10_ignore_takes_wrong_checksums(p):
     return delivered(p, frames, vtep={"udp_checksum_rx": "ignore"})
 
 
+@rule
+def decap_10_ignore_takes_right_checksums(p):
+    return delivered(p, [U4.but(udp_checksum="right")] + ([U6] if p.ipv6 else []), vtep={"udp_checksum_rx": "ignore"})
+
+
 @rule(when=has_ipv6)
 def decap_10_udp_checksum_zero_over_ipv6(p):
     return dropped(p, [U6.but(udp_checksum=0), U6.but(udp_checksum=0, flags=0, vni=7)], "udp_checksum")
@@ -624,6 +656,11 @@ def decap_10_udp_checksum_zero_over_ipv6_is_dropped_under_ignore_too(p):
 @rule(when=has_ipv6)
 def decap_10_zero_over_ipv6_where_accepted(p):
     return delivered(p, [U6.but(udp_checksum=0)], vtep={"udp6_zero_checksum_rx": True})
+
+
+@rule(when=has_ipv6)
+def decap_10_zero_over_ipv6_where_accepted_under_ignore(p):
+    return delivered(p, [U6.but(udp_checksum=0)], vtep={"udp6_zero_checksum_rx": True, "udp_checksum_rx": "ignore"})
 
 
 # Rule 11: VXLAN flags and reserved bits.
@@ -845,6 +882,16 @@ def decap_15_ecn_leaves_other_frames_alone(p):
     return decap(
         p, [U4.but(inner=i, vni=200).ecn(e) for i in inner for e in (1, 3)], tenant=[i for i in inner for _ in "12"]
     )
+
+
+@rule
+def decap_15_every_outer_ecn_leaves_what_is_no_ip_alone(p):
+    inner = [
+        ethernet(HOST_A, HOST_B, ARP, bytes(46), tags=stack) for stack in ((), ((STAG, 5),), ((STAG, 5), (CTAG, 6)))
+    ]
+    outers = [U4] + ([U6] if p.ipv6 else [])
+    frames = [outer.but(inner=i, vni=200).ecn(e) for outer in outers for i in inner for e in range(4)]
+    return decap(p, frames, tenant=[i for _ in outers for i in inner for _ in range(4)])
 
 
 @rule

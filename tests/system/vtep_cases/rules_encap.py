@@ -265,6 +265,13 @@ def encap_2_no_vni_service_tag_without_untagged_vni(p):
 
 
 @rule
+def encap_2_no_vni_cut_off_tag_without_untagged_vni(p):
+    config = make(p, vnis=[vni(100, 10, ["leaf2"])])
+    cut = inner(tags=V10)
+    return Scenario(config=config, tenant=[cut[:n] for n in range(14, 18)], counters={"no_vni": 4})
+
+
+@rule
 def encap_2_only_the_outermost_tag_is_removed(p):
     stacks = [((CTAG, 10), (CTAG, 20)), ((CTAG, 10), (STAG, 10)), ((CTAG, 10), (CTAG, 10), (CTAG, 0))]
     return Scenario(
@@ -682,6 +689,17 @@ def encap_5_udp_port_of_vtep_and_of_tunnel(p):
 
 
 @rule
+def encap_5_df_unset_whatever_the_inner_packet_says(p):
+    frames = [inner(flags=0), inner(flags=2), v6(), of_length(60)]
+    return through(p, frames, [{"df": 0}] * 4, df="unset")
+
+
+@rule(when=has_ipv6)
+def encap_5_udp_port_of_a_tunnel_over_ipv6(p):
+    return through6(p, [inner(), of_length(60)], [{"dport": 4790}] * 2, udp_port=4790)
+
+
+@rule
 def encap_5_ipv4_header_checksum_over_many_values(p):
     # read_encapsulated holds it; lengths, TTLs and ToS values make the sum carry in many ways.
     frames = [inner(ttl=i * 37 & 0xFF, tos=i * 53 & 0xFC, payload=bytes(i)) for i in range(40)]
@@ -803,6 +821,18 @@ def encap_5_ipv6_flow_label_is_the_low_20_bits_of_the_hash(p):
     return through6(p, frames, [{"flow_label": value & 0xFFFFF, "tos": 0} for _, value in rss_frames()])
 
 
+@rule(when=has_ipv6)
+def encap_5_source_port_over_ipv6_of_16_bits(p):
+    frames, fields = hashed(rss_frames())
+    return through6(p, frames, fields, vtep={"source_port_base": 0, "source_port_bits": 16})
+
+
+@rule(when=has_ipv6)
+def encap_5_source_port_over_ipv6_of_0_bits_is_the_base(p):
+    frames, fields = hashed(rss_frames(), base=1, bits=0)
+    return through6(p, frames, fields, vtep={"source_port_base": 1, "source_port_bits": 0})
+
+
 def addresses4(dst="161.142.100.80", src="66.9.149.187"):
     return src, dst
 
@@ -840,6 +870,18 @@ def encap_5_hash_of_fragments_has_no_ports(p):
         (ip4(flags=4), PORTED4),
         (ip4(flags=0), PORTED4),
     )
+
+
+@rule(when=has_ipv6)
+def encap_5_flow_label_of_fragments_extension_headers_and_cut_off_ports(p):
+    cases = [
+        (ip4(flags=1), PLAIN4),
+        (ip4(flags=0, offset=1), PLAIN4),
+        (ip4()[: 34 + 3], PLAIN4),
+        (ip6(next_header=44, body=bytes(8)), PLAIN6),
+        (ip6()[: 54 + 3], PLAIN6),
+    ]
+    return through6(p, [frame for frame, _ in cases], [{"flow_label": value & 0xFFFFF} for _, value in cases])
 
 
 @rule

@@ -56,10 +56,10 @@ class Counts:
 
 def _points(text: str) -> Iterator[tuple[dict[str, str], int]]:
     """Keys and count of every point of a file of Verilator's."""
-    head, *lines = text.splitlines()
+    head, _, rest = text.partition("\n")
     if head != HEAD:
         raise CoverageError(f"Verilator's coverage begins with {head!r}, not {HEAD!r}")
-    for line in lines:
+    for line in rest.splitlines():
         match = _POINT.fullmatch(line)
         if not match:
             raise CoverageError(f"no point of coverage: {line!r}")

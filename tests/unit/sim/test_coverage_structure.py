@@ -262,6 +262,7 @@ def test_a_bit_of_each_build_counts_for_itself(simulate, root) -> None:
         (FIRST, {}, "other", "other sources"),
         (None, {}, None, "ended before"),
         ("# something else\n", {}, None, "begins with"),
+        ("", {}, None, "begins with ''"),
         (dat("C nothing\n"), {}, None, "no point"),
         (FIRST, {"5": 1}, None, "is no bin"),
         (None, None, None, "make coverage"),

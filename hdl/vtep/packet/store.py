@@ -242,7 +242,8 @@ class FrameStore(wiring.Component):
         m.d.comb += standing.ready.eq(done)
         m.d.comb += oldest.ready.eq(done & (command.drop | command.final))
         with m.If(step):
-            m.d.sync += position.eq(address + 1)
+            # `address` plus 1, without the way to the memory and back that its choice would be.
+            m.d.sync += position.eq(Mux(started, position + 1, base + (command.skip + 1)))
             m.d.sync += started.eq(~ending)
         with m.If(oldest.ready):
             m.d.sync += base.eq(end.behind)

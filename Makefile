@@ -42,7 +42,7 @@ OpenVTEP: make TARGET [VARIABLE=VALUE ...]
   regs       write the register map as SystemRDL, HTML, Markdown and a C header to build/regs
   bench      measure rate, latency, the terms of RFC 2544, area, clock and fill; write tables and plots to build/bench
   report     one HTML page of all figures that are there, build/report/report.html; measures RFC 2544 first where that
-             is missing (an hour)
+             is missing (up to an hour)
   clean      remove build/ and the caches (.venv, the set-up, stays)
 
   ARGS="..."        more options for the target's command, e.g. make verilog ARGS="--data-width 512"

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from .rfc2544 import IMIX_NAME, PATTERNS
+from .rfc2544_tables import modes_of
 from .tables import Rows, select, values
 
 __all__ = ["draw_latency", "draw_loss", "draw_throughput"]
@@ -79,7 +80,7 @@ def draw_loss(axes: Any, rows: Rows) -> None:
     """Frame loss of encapsulation against load, beside what the output's wire makes of it."""
     widths = values(rows, "data_width")
     width = LOSS_WIDTH if LOSS_WIDTH in widths else widths[0]
-    mode = values(rows, "mode")[0]
+    mode = modes_of(rows)[0]
     chosen = select(rows, data_width=width, mode=mode)
     for number, row in enumerate(chosen):
         loads = [100 * load for load, _ in row["losses"]]

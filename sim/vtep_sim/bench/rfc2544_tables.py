@@ -3,11 +3,13 @@
 from collections.abc import Callable
 from typing import Any
 
+from vtep.config import Mode
+
 from .rfc2544 import IMIX_NAME
 from .tables import Rows, select, table, values
 from .wire import CUSTOM_LETTERS, IMIX
 
-__all__ = ["COLUMNS", "GENOME", "full_rate", "rfc2544_summary", "rfc2544_tables", "share_of"]
+__all__ = ["COLUMNS", "GENOME", "full_rate", "modes_of", "rfc2544_summary", "rfc2544_tables", "share_of"]
 
 GENOME = f"{IMIX_NAME} is {IMIX} with {' and '.join(f'{name} = {size}' for name, size in CUSTOM_LETTERS.items())} bytes"
 
@@ -27,6 +29,12 @@ BESIDE = (
     ("core_mpps", "encap", "encap, no wire"),
     ("core_mpps", "decap", "decap, no wire"),
 )
+
+
+def modes_of(rows: Rows) -> list[str]:
+    """Modes that were measured, in an order of their own: which was measured first does not count."""
+    there = values(rows, "mode")
+    return [mode.value for mode in Mode if mode.value in there]
 
 
 def full_rate(row: dict[str, Any]) -> bool:
@@ -90,7 +98,7 @@ def _medians(rows: Rows) -> list[str]:
     """Write the median latencies of some sizes at all widths."""
     widths = sorted(values(rows, "data_width"))
     body = []
-    for mode in values(rows, "mode"):
+    for mode in modes_of(rows):
         for direction in values(rows, "direction"):
             for frames in SHOWN:
                 chosen = select(rows, mode=mode, direction=direction, frames=frames)
@@ -126,7 +134,7 @@ def rfc2544_tables(rows: Rows) -> list[str]:
             "",
             *_medians(both),
         ]
-    for mode in values(rows, "mode"):
+    for mode in modes_of(rows):
         for width in sorted(values(select(rows, mode=mode), "data_width")):
             chosen = select(rows, mode=mode, data_width=width)
             first = chosen[0]

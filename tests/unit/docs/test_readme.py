@@ -25,7 +25,7 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 DOCUMENTS = [ROOT / "README.md", *sorted(ROOT.glob("docs/*.md")), ROOT / "tests/vectors/README.md"]
 MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
 CLI = {"vtep-sim": vtep_sim.cli.app, "vtep-hdl": vtep.cli.app}
-BENCH = ("bubbles", "latency", "area", "speed", "idle")
+BENCH = ("bubbles", "latency", "rfc2544", "area", "speed", "idle")
 TYPES = {"data_width": DATA_WIDTHS, "encap_mode": tuple(Mode), "decap_mode": tuple(Mode)}
 
 

@@ -307,7 +307,7 @@ def test_demo_of_an_unknown_capture(tmp_path) -> None:
 def test_bench_of_an_unknown_part(tmp_path) -> None:
     result = call("bench", "--folder", tmp_path, "--only", "beauty")
     assert result.exit_code == 2
-    assert "--only beauty: there are bubbles, latency, speed, area" in result.output
+    assert "--only beauty: there are bubbles, latency, rfc2544, speed, area" in result.output
     assert call("bench", "--folder", tmp_path, "--data-width", 9).exit_code == 2
 
 

@@ -12,6 +12,7 @@ from vtep.config import Mode
 from vtep_sim.bench import run, tester
 from vtep_sim.bench.results import load_parts, markdown, save_part, summary
 from vtep_sim.bench.rfc2544 import PATTERNS, Benchmark, measure_rfc2544
+from vtep_sim.bench.rfc2544_tables import rfc2544_tables
 from vtep_sim.bench.tester import Outcome, Stream
 from vtep_sim.bench.traffic import config_for
 from vtep_sim.harness import SimulationError, Simulator
@@ -158,6 +159,21 @@ def test_tables_and_summary(tmp_path: Path) -> None:
     assert "| 64 | 40 / 40.5 / 41 (33 / 33 / 34) | 40 / 40.5 / 41 (33 / 33 / 34) |" in text
     assert "| 128 | 100: 37.36, 60: 0.00 | 100: 37.36, 60: 0.00 |" in text
     assert "IMIX is aaaaaaaAAAAg with A = 570 bytes" in text
+
+
+def test_tables_do_not_depend_on_what_was_measured_first() -> None:
+    rows = [
+        {**vars(replace(row, data_width=width, mode=mode)), **dict.fromkeys(("mpps", "gbps", "core_mpps"), 1.0)}
+        | {"theoretical_mpps": 1.0, "line_gbps": 1.0}
+        for width in (64, 8)
+        for mode in ("cut-through", "store-and-forward")
+        for row in ROWS
+    ]
+    assert [line for line in rfc2544_tables(rows) if line.startswith("###")] == [
+        f"### {mode}, {width} bits at 156.25 MHz: 1 Gb/s"
+        for mode in ("store-and-forward", "cut-through")
+        for width in (8, 64)
+    ]
 
 
 def test_what_was_measured_before_a_failure_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

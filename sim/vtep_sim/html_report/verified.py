@@ -42,7 +42,7 @@ def tests_section(path: Path) -> Section:
         outcome, reason = _outcome(case)
         group = _folder(case.get("classname", ""))
         counts.setdefault(group, Counter())[outcome] += 1
-        seconds[group] += float(case.get("time", 0))  # type: ignore[assignment]
+        seconds[group] += float(case.get("time", 0))  # type: ignore[assignment]  # a Counter of seconds
         told[outcome].append(f"{case.get('classname')}.{case.get('name')}: {reason}")
     total = sum(counts.values(), Counter())
     line = ", ".join(f"{total[outcome]} {outcome}" for outcome in OUTCOMES if total[outcome])

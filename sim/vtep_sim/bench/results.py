@@ -151,7 +151,8 @@ def _area(rows: Rows) -> list[str]:
     body = []
     for row in rows:
         device = "LFE5UM5G-85F speed 8" if row["device"] == "ecp5" else "UltraScale+ (synthesis)"
-        rate = f"{row['mhz']:.0f} MHz ({', '.join(f'{run:.0f}' for run in row['runs'])})" if row["mhz"] else ""
+        runs = ", ".join(f"{run:.0f}" if run else "not routed" for run in row["runs"])
+        rate = f"{row['mhz']:.0f} MHz ({runs})" if row["runs"] else ""
         verdict = f"{row['bars']}: {_verdict(row['reached'])}"
         body.append([row["block"], device, row["luts"], row["flip_flops"], row["rams"], rate, row["levels"], verdict])
     heads = ["block", "device", "LUT", "FF", "RAM", "median of 3 seeds", "LUTs on the longest path", "bar"]

@@ -18,8 +18,8 @@ from pathlib import Path
 from .cache import cache_folder, cached, digest_of
 from .clocked import merge_next_values
 from .domains import assign_domains
-from .gating import census, gate, gate_outputs, read_census, read_graph
-from .register_graph import GraphError
+from .gating import both_edges, census, gate, gate_outputs, read_census, read_graph
+from .register_graph import GraphError, RegisterGraph
 from .tools import BuildError, find_compiler, find_verilator, run_tool
 
 __all__ = ["build_model", "cached_verilog", "find_verilator"]
@@ -34,6 +34,7 @@ VERILATOR_FLAGS = ("--cc", "-O3", "--x-assign", "fast", "--x-initial", "fast", "
 # What a lint of the Verilog would say is not this build's business: it has a target of its own.
 QUIET = ("-Wno-fatal", "-Wno-lint", "-Wno-style")
 CXXFLAGS = ("-std=c++17", "-fPIC", "-fvisibility=hidden", "-DNDEBUG", "-w")
+BOTH_EDGES = "-DVTEP_BOTH_EDGES"
 GCC_FLAGS = ("-fno-gnu-unique",)
 """Keeps several models in one process apart; another compiler does so by itself, and does not know the option."""
 
@@ -109,8 +110,12 @@ def build_model(
         with tempfile.TemporaryDirectory(prefix="vtep-build-") as scratch:
             text = merge_next_values(verilog)
             definitions: list[str] = []
-            if train is not None:
-                text, definitions = _gated(text, Path(scratch, "census"), data_width, train, message)
+            # A waveform shows the clock as it is.
+            graph = None if waves else _graph(text, message)
+            if graph and train:
+                text, definitions = _gated(graph, Path(scratch, "census"), data_width, train)
+            elif graph:
+                text, definitions = both_edges(graph), [BOTH_EDGES]
             build = _Build(Path(scratch, "final"), data_width, waves=waves, definitions=definitions)
             build.verilate(text)
             if train is not None and build.is_gcc:
@@ -124,24 +129,25 @@ def build_model(
     return cached(f"{digest_of(parts)}.so", make)
 
 
-def _gated(
-    verilog: str, scratch: Path, data_width: int, train: Train, message: Callable[[str], None]
-) -> tuple[str, list[str]]:
-    """Give the registers of ``verilog`` clocks by what they do in training; return it and what the harness defines."""
+def _graph(verilog: str, message: Callable[[str], None]) -> RegisterGraph | None:
     try:
-        graph = read_graph(verilog)
+        return read_graph(verilog)
     except GraphError as error:
-        message(f"built with one clock for all registers: {error}")
-        return verilog, []
-    text, signals = census(verilog, graph)
-    build = _Build(scratch, data_width, definitions=["-DVTEP_CENSUS"], quickly=True)
+        message(f"built with two evaluations a clock: {error}")
+        return None
+
+
+def _gated(graph: RegisterGraph, scratch: Path, data_width: int, train: Train) -> tuple[str, list[str]]:
+    """Give the registers clocks by what they do in training; return the text and what the harness defines."""
+    text, signals = census(graph)
+    build = _Build(scratch, data_width, definitions=[BOTH_EDGES, "-DVTEP_CENSUS"], quickly=True)
     build.verilate(text)
     record = scratch / "changes"
     train(build.link(), record)
     changes, clocks = read_census(record, signals)
     domains = assign_domains(graph, changes, clocks)
     moved = " | ".join(f"top_->{output}" for output in gate_outputs(domains))
-    return gate(verilog, graph, domains), [f"-DVTEP_GATES={moved}"]
+    return gate(graph, domains), [BOTH_EDGES, f"-DVTEP_GATES={moved}"]
 
 
 class _Build:

@@ -11,10 +11,10 @@ reads. A register is rewritten only where its text has exactly the expected form
 import re
 from collections import Counter
 
+from .register_graph import NAME, TOKEN, read_modules
+
 __all__ = ["merge_next_values"]
 
-NAME = r"(?:\\\S+(?= )|[A-Za-z_]\w*)"
-TOKEN = re.compile(r"\\\S+|(?<![\w'])[A-Za-z_]\w*")
 ASSIGNMENT = re.compile(rf"(\s+)({NAME}) *((?:\[[^\]]*\] )?)= (.*;)$")
 TAKE_OVER = re.compile(rf"    ({NAME}) *<= ({NAME}) *;$")
 CLOCKED = re.compile(rf"  always (@\(posedge {NAME} ?\))$")
@@ -23,12 +23,8 @@ DECLARATION = re.compile(rf"  reg (?:\[\d+:\d+\] )?({NAME}) *;$")
 
 def merge_next_values(verilog: str) -> str:
     """Rewrite the registers of every module of ``verilog``, as Yosys writes it."""
-    modules: list[list[str]] = [[]]
-    for line in verilog.split("\n"):
-        modules[-1].append(line)
-        if line == "endmodule":
-            modules.append([])
-    return "\n".join(line for module in modules for line in _merged(module))
+    before, modules = read_modules(verilog)
+    return "\n".join([*before, *(line for module in modules for line in _merged(module.lines))])
 
 
 def _end_of_process(lines: list[str], start: int) -> int:

@@ -6,7 +6,7 @@ domain.
 """
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from heapq import heapify, heappop, heappush
 
 from .register_graph import RegisterGraph, Signal
@@ -18,6 +18,9 @@ MAX_DOMAINS = 32
 
 DENSE = 0.6
 """Share of the clocks from which on it does not pay to find out."""
+
+WATCH = 8
+"""What it costs to find out in a clock whether a register changed, in the unit of `RegisterGraph.costs`."""
 
 
 def assign_domains(
@@ -52,16 +55,48 @@ def assign_domains(
             reasons |= changes.get(source, 0)
         if not graph.outside[number] and reasons.bit_count() < DENSE * clocks:
             alike[reasons].append(number)
-    sizes = [sum(process.end - process.first for process in group) for group in graph.groups]
-    clusters = [(reasons, sum(sizes[number] for number in numbers), numbers) for reasons, numbers in alike.items()]
-    for domain, numbers in enumerate(_merge(clusters, count - 1), 1):
+    costs = graph.costs
+    clusters = [(reasons, sum(costs[number] for number in numbers), numbers) for reasons, numbers in alike.items()]
+    merged = _merge(clusters, count - 1)
+    share = [1.0]
+    for domain, (reasons, numbers) in enumerate(merged, 1):
+        share.append(reasons.bit_count() / clocks)
         for number in numbers:
             domains[number] = domain
+    _give_up(graph, domains, share)
     return domains
 
 
-def _merge(clusters: list[tuple[int, int, list[int]]], count: int) -> list[list[int]]:
-    """Join clusters (reasons, size, members) until ``count`` are left, always the two where it costs least."""
+def _give_up(graph: RegisterGraph, domains: list[int], share: Sequence[float]) -> None:
+    """Clock always what is not worth watching its sources; ``share`` of the clocks for each domain."""
+    domain_of = {
+        (process.module, name): domain
+        for group, domain in zip(graph.groups, domains, strict=True)
+        for process in group
+        for name in process.targets
+    }
+    readers: defaultdict[Signal, set[int]] = defaultdict(set)
+    for number, sources in enumerate(graph.sources):
+        if domains[number]:
+            for source in sources:
+                readers[source].add(number)
+    for number in sorted(range(len(domains)), key=lambda number: graph.costs[number]):
+        if not domains[number]:
+            continue
+        targets = {(process.module, name) for process in graph.groups[number] for name in process.targets}
+        # Watched for this group alone, in the clocks of the source's domain.
+        alone = [source for source in graph.sources[number] if readers[source] == {number}]
+        saved = WATCH * sum(share[domain_of[source]] for source in alone)
+        watched = sum(1 for target in targets if readers[target] - {number})
+        if saved > (graph.costs[number] + WATCH * watched) * (1 - share[domains[number]]):
+            domains[number] = 0
+            domain_of.update(dict.fromkeys(targets, 0))
+            for source in graph.sources[number]:
+                readers[source].discard(number)
+
+
+def _merge(clusters: list[tuple[int, int, list[int]]], count: int) -> list[tuple[int, list[int]]]:
+    """Join clusters (reasons, cost, members) until ``count`` are left, always the two where it costs least."""
     alive = dict(enumerate(clusters))
     active = {number: cluster[0].bit_count() for number, cluster in alive.items()}
 
@@ -83,4 +118,4 @@ def _merge(clusters: list[tuple[int, int, list[int]]], count: int) -> list[list[
             if number != fresh:
                 heappush(heap, (cost(fresh, number), fresh, number))
         fresh += 1
-    return [numbers for _, _, numbers in alive.values()]
+    return [(reasons, numbers) for reasons, _, numbers in alive.values()]

@@ -1,21 +1,26 @@
-"""Gives the registers of a Verilog text clocks of their own, for the simulation only, that rise where they are needed.
+"""Gives the registers of a Verilog text other clocks, for the simulation only: on both edges, and where needed.
 
-Verilator evaluates what hangs on a clock only when it rises. In the text that `gate` writes, the registers of a domain
-have a bit of the new input ``gate_clk`` for their clock, and the new outputs ``gate_from_N`` say, a bit for each
-domain, where a source changed with the last edge. So whoever clocks it copies the outputs' union to ``gate_clk`` with
-the next edge, and clocks all domains around a reset. The values of the registers are the same in every clock.
+Verilator evaluates what hangs on a clock only at its edges, and one evaluation for each clock of the core is enough if
+registers hang on both of them and no output depends on an input in the same clock. In the text that `gate` writes, the
+registers of a domain have a bit of the new input ``gate_clk`` for their clock, and the new outputs ``gate_from_N`` say,
+a bit for each domain, where a source changed with the last edge. So whoever clocks it turns over the bits of
+``gate_clk`` that are in the outputs' union with the next edge, and all around a reset. The values of the registers are
+the same in every clock.
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from .domains import MAX_DOMAINS
-from .register_graph import Process, RegisterGraph, Signal, read_modules
+from .register_graph import GraphError, Process, RegisterGraph, Signal
 
-__all__ = ["MAX_CLOCKS", "census", "gate", "gate_outputs", "read_census", "read_graph"]
+__all__ = ["MAX_CLOCKS", "both_edges", "census", "gate", "gate_outputs", "read_census", "read_graph"]
 
 TOP = "vtep"
+
+_ROW = 64
+"""Bits."""
 
 MAX_CLOCKS = 8192
 """Clocks of a census that are enough to know the habits of registers."""
@@ -26,18 +31,19 @@ def read_graph(verilog: str) -> RegisterGraph:
 
     Raises
     ------
-    vtep_sim.harness.register_graph.GraphError
-        The text has another form than Yosys writes.
+    GraphError
+        The text has another form than Yosys writes, or an output depends on an input in the same clock.
     """
-    _, modules = read_modules(verilog)
-    return RegisterGraph(modules, TOP)
+    graph = RegisterGraph(verilog, TOP)
+    if graph.through:
+        raise GraphError(f"in one clock, inputs reach {', '.join(graph.through)}")
+    return graph
 
 
 class _Rewriter:
     """A text under change; ``clock_of`` gives the clock of a process in its module."""
 
-    def __init__(self, verilog: str, graph: RegisterGraph, clock_of: Callable[[Process], str]) -> None:
-        self.before, self.modules = read_modules(verilog)
+    def __init__(self, graph: RegisterGraph, clock_of: Callable[[Process], str]) -> None:
         self.graph = graph
         self.clock_of = clock_of
         self.processes: defaultdict[Signal, list[Process]] = defaultdict(list)
@@ -47,13 +53,13 @@ class _Rewriter:
                     self.processes[process.module, name].append(process)
         self.paths: dict[str, list[str]] = {}
         self._walk(TOP, [])
-        self.lines = {module.name: list(module.lines) for module in self.modules}
+        self.lines = {module.name: list(module.lines) for module in graph.modules.values()}
         self.added: defaultdict[str, list[str]] = defaultdict(list)
         for process in (process for group in graph.groups for process in group):
             head = self.lines[process.module][process.first]
             begin = head.index("(posedge")
             rest = " begin" if head.endswith(" begin") else ""
-            self.lines[process.module][process.first] = f"{head[:begin]}(posedge {clock_of(process)} ){rest}"
+            self.lines[process.module][process.first] = f"{head[:begin]}(edge {clock_of(process)} ){rest}"
 
     def _walk(self, module: str, path: list[str]) -> None:
         self.paths[module] = path
@@ -63,23 +69,23 @@ class _Rewriter:
     def watch(self, signal: Signal) -> str:
         """Add what finds out whether ``signal`` changed with its clock's last edge; return the bit's expression."""
         module, name = signal
-        place = len(self.added[module])
         if name in self.graph.modules[module].memories:
-            return self._watch_memory(signal, f"\\changed${place} ")
+            return f"({' | '.join(self.watch_memory(signal))})"
+        place = len(self.added[module])
         (process,) = self.processes[signal]
         before, width = f"\\before${place} ", self.graph.modules[module].widths[name]
         self.added[module] += [
             f"  reg [{width - 1}:0] {before};",
-            f"  always @(posedge {self.clock_of(process)} ) {before}<= {name} ;",
+            f"  always @(edge {self.clock_of(process)} ) {before}<= {name} ;",
         ]
         return f"({name} != {before})"
 
-    def _watch_memory(self, signal: Signal, flag: str) -> str:
-        """Compare at each write: many memories are written what stands there already."""
+    def watch_memory(self, signal: Signal) -> list[str]:
+        """Compare at each write: many memories are written what stands there already. Return a flag for each port."""
         module, name = signal
         flags = []
-        for number, process in enumerate(self.processes[signal]):
-            own = f"{flag.rstrip()}${number} "
+        for process in self.processes[signal]:
+            own = f"\\changed${len(self.added[module])} "
             flags.append(own)
             self.added[module].append(f"  reg {own};")
             body = self.lines[module][process.first + 1 : process.end]
@@ -92,7 +98,7 @@ class _Rewriter:
                 else:
                     changed.append(line)
             self.added[module] += changed if body[-1] == "  end" else [*changed, "  end"]
-        return "(" + " | ".join(flags) + ")"
+        return flags
 
     def reference(self, module: str, name: str) -> str:
         """Name of a signal in ``module`` as seen from the top."""
@@ -100,11 +106,11 @@ class _Rewriter:
 
     def text(self, ports: Iterable[str], lines: Sequence[str], passed: str | None = None) -> str:
         """Write the text: the top with more ``ports`` and ``lines``, and input ``passed`` handed to all modules."""
-        result = list(self.before)
-        for module in self.modules:
+        result = list(self.graph.before)
+        for module in self.graph.modules.values():
             own = self.lines[module.name]
             if passed:
-                for instance in self.graph.modules[module.name].instances:
+                for instance in module.instances:
                     own[instance.first] += f"\n    .{passed}({passed}),"
             more = [*ports] if module.name == TOP else [passed] if passed else []
             end = next(number for number, line in enumerate(own) if line.endswith(");"))
@@ -119,15 +125,20 @@ class _Rewriter:
         return "\n".join(result)
 
 
-def census(verilog: str, graph: RegisterGraph) -> tuple[str, list[Signal]]:
-    """Write a text with a new output ``changed``: a bit for each register and memory that changed with the last edge.
+def both_edges(graph: RegisterGraph) -> str:
+    """Write the text of ``graph`` with registers on both edges of the clock."""
+    return _Rewriter(graph, lambda process: process.clock).text([], [])
+
+
+def census(graph: RegisterGraph) -> tuple[str, list[Signal]]:
+    """Write a text with a new output ``changed_all``: a bit for each register and memory that the last edge changed.
 
     Returns
     -------
     tuple of str and list of Signal
         The text, and what the bits stand for.
     """
-    rewriter = _Rewriter(verilog, graph, lambda process: process.clock)
+    rewriter = _Rewriter(graph, lambda process: process.clock)
     watched: defaultdict[str, list[str]] = defaultdict(list)
     signals: list[Signal] = []
     for signal in sorted({signal for sources in graph.sources for signal in sources}):
@@ -169,26 +180,27 @@ def gate_outputs(domains: Sequence[int]) -> list[str]:
     return [f"gate_from_{domain}" for domain in range(max(domains) + 1)]
 
 
-def gate(verilog: str, graph: RegisterGraph, domains: Sequence[int]) -> str:
-    """Write a text whose registers hang on the clocks of their ``domains``, one of each of ``graph.groups``."""
+def gate(graph: RegisterGraph, domains: Sequence[int]) -> str:
+    """Write the text with registers that hang on the clocks of their ``domains``, one of each of ``graph.groups``."""
     domain_of: dict[Signal, int] = {}
     of_process: dict[Process, int] = {}
     for group, domain in zip(graph.groups, domains, strict=True):
         of_process.update(dict.fromkeys(group, domain))
         domain_of.update(((process.module, name), domain) for process in group for name in process.targets)
     rewriter = _Rewriter(
-        verilog,
         graph,
         lambda process: f"gate_clk[{of_process[process]}]" if of_process[process] else process.clock,
     )
-    parts = _parts(rewriter, graph, domains, domain_of)
-    outputs = gate_outputs(domains)
     lines = []
+    outputs = gate_outputs(domains)
+    readers = _readers(graph, domains)
     for domain, output in enumerate(outputs):
-        found = [rewriter.reference(module, f"\\gate_from${domain} ") for module in parts if domain in parts[module]]
+        watched = {source: word for source, word in readers.items() if domain_of[source] == domain}
+        added, terms = _notice(rewriter, domain, watched)
         lines += [
+            *added,
             f"  output [{MAX_DOMAINS - 1}:0] {output};",
-            f"  assign {output} = {' | '.join(found) or _word(0)};",
+            f"  assign {output} = {' | '.join(terms) or _word(0)};",
         ]
     return rewriter.text([*outputs, "gate_clk"], lines, passed="gate_clk")
 
@@ -197,29 +209,66 @@ def _word(value: int) -> str:
     return f"{MAX_DOMAINS}'h{value:x}"
 
 
-def _parts(
-    rewriter: _Rewriter, graph: RegisterGraph, domains: Sequence[int], domain_of: Mapping[Signal, int]
-) -> dict[str, set[int]]:
-    """Add to each module the words of what changed in it, one for each domain; return which there are."""
-    wanted: defaultdict[Signal, int] = defaultdict(int)
+def _readers(graph: RegisterGraph, domains: Sequence[int]) -> dict[Signal, int]:
+    """For each register and memory that a domain other than the first reads, a bit for each of those."""
+    readers: defaultdict[Signal, int] = defaultdict(int)
     for sources, domain in zip(graph.sources, domains, strict=True):
-        for source in sources:
-            wanted[source] |= 1 << domain & ~1
-    # Registers of one domain that the same domains read have one bit.
-    alike: defaultdict[tuple[str, int, int], list[Signal]] = defaultdict(list)
-    for source, readers in sorted(wanted.items()):
-        if readers:
-            alike[source[0], domain_of[source], readers].append(source)
-    terms: defaultdict[tuple[str, int], list[str]] = defaultdict(list)
-    for (module, domain, readers), signals in alike.items():
-        bits = " | ".join(rewriter.watch(signal) for signal in signals)
-        terms[module, domain].append(f"({{{MAX_DOMAINS}{{{bits}}}}} & {_word(readers)})")
-    parts: defaultdict[str, set[int]] = defaultdict(set)
-    for (module, domain), words in terms.items():
-        name = f"\\gate_from${domain} "
-        rewriter.added[module] += [
-            f"  wire [{MAX_DOMAINS - 1}:0] {name};",
-            f"  assign {name} = {' | '.join(words)};",
+        if domain:
+            for source in sources:
+                readers[source] |= 1 << domain
+    return readers
+
+
+def _rows(signals: Iterable[Signal], graph: RegisterGraph) -> Iterator[list[tuple[str, str, int]]]:
+    """Cut registers into rows of no more bits than a word of the machine, if they are no wider: module, name, width."""
+    row: list[tuple[str, str, int]] = []
+    for module, name in signals:
+        width = graph.modules[module].widths[name]
+        if row and sum(other for *_, other in row) + width > _ROW:
+            yield row
+            row = []
+        row.append((module, name, width))
+    if row:
+        yield row
+
+
+def _notice(rewriter: _Rewriter, domain: int, readers: Mapping[Signal, int]) -> tuple[list[str], list[str]]:
+    """Lines of the top that find out which registers of a domain changed, and words of the domains that read them.
+
+    Registers are looked at in rows, so that one comparison does for many.
+    """
+    graph = rewriter.graph
+    clock = f"gate_clk[{domain}]" if domain else graph.clock
+    lines: list[str] = []
+    terms: list[str] = []
+    ordered = sorted(readers, key=lambda signal: (readers[signal], signal))
+    memories = [(module, name) for module, name in ordered if name in graph.modules[module].memories]
+    for memory in memories:
+        flags = [rewriter.reference(memory[0], flag) for flag in rewriter.watch_memory(memory)]
+        terms.append(_term(" | ".join(flags), readers[memory]))
+    for number, row in enumerate(_rows((signal for signal in ordered if signal not in memories), graph)):
+        before, moved = f"\\gate_before${domain}${number} ", f"\\gate_moved${domain}${number} "
+        values: list[str] = []
+        masks: defaultdict[int, int] = defaultdict(int)
+        width = 0
+        for module, name, own in row:
+            values.append(rewriter.reference(module, f"{name} "))
+            masks[readers[module, name]] |= (1 << own) - 1 << width
+            width += own
+        value = f"{{{', '.join(reversed(values))}}}"
+        lines += [
+            f"  reg [{width - 1}:0] {before};",
+            f"  always @(edge {clock} ) {before}<= {value};",
+            f"  wire [{width - 1}:0] {moved};",
+            f"  assign {moved}= {value} ^ {before};",
         ]
-        parts[module].add(domain)
-    return parts
+        if len(masks) == 1:
+            terms.append(_term(f"|{moved}", *masks))
+        else:
+            found = " | ".join(_term(f"|({moved}& {width}'h{mask:x})", word) for word, mask in masks.items())
+            terms.append(f"(|{moved}? {found} : {_word(0)})")
+    return lines, terms
+
+
+def _term(bit: str, word: int) -> str:
+    return f"({{{MAX_DOMAINS}{{{bit}}}}} & {_word(word)})"

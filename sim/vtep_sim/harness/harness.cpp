@@ -2,7 +2,8 @@
 // AXI4-Lite port, as a shared library for ctypes.
 //
 // A clock has two evaluations: with clk low, after the inputs changed, so that combinational outputs settle and the
-// handshakes can be sampled; and the rising edge. The queues live here, so that a batch of any number of clocks
+// handshakes can be sampled; and the rising edge. A model whose registers hang on both edges and whose outputs depend
+// on registers alone (VTEP_BOTH_EDGES, see gating.py) needs but one, and clk turns over with each. The queues live here, so that a batch of any number of clocks
 // costs one call. Everything that goes wrong is an error code and a message, never an exit.
 
 #include <cstdarg>
@@ -276,21 +277,24 @@ class Harness {
 
   private:
     void low() {
+#ifndef VTEP_BOTH_EDGES
         top_->clk = 0;
-#ifdef VTEP_GATES
-        top_->gate_clk = 0;
-#endif
         top_->eval();
 #if VM_TRACE
         if (tracing_) trace_.dump(clock_ * period_);
 #endif
+#endif
     }
 
     void high() {
+#ifdef VTEP_BOTH_EDGES
+        top_->clk = !top_->clk;
+#else
         top_->clk = 1;
+#endif
 #ifdef VTEP_GATES
-        // gating.py: a domain is clocked where one of its sources changed with the last edge, and around a reset.
-        top_->gate_clk = top_->rst || was_reset_ ? ~0u : VTEP_GATES;
+        // A domain is clocked where one of its sources changed with the last edge, and around a reset.
+        top_->gate_clk ^= top_->rst || was_reset_ ? ~0u : VTEP_GATES;
         was_reset_ = top_->rst;
 #endif
         top_->eval();

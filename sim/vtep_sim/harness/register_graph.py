@@ -6,13 +6,17 @@ counts as read, and a statement of another form than those known here is an erro
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 
-__all__ = ["NAME", "GraphError", "Instance", "Module", "Process", "RegisterGraph", "read_modules"]
+__all__ = ["NAME", "TOKEN", "GraphError", "Instance", "Module", "Process", "RegisterGraph", "read_modules"]
 
 NAME = r"(?:\\\S+(?= )|[A-Za-z_][\w$]*)"
-_TOKEN = re.compile(r"\\\S+(?= )|(?<![\w'$])[A-Za-z_][\w$]*")
+"""Pattern of a name in Verilog, an escaped one without the space behind it."""
+
+TOKEN = re.compile(r"\\\S+(?= )|(?<![\w'$])[A-Za-z_][\w$]*")
+"""A name or a word of the language in a text, but no part of a number."""
+
 _LITERAL = re.compile(r"\d*'s?[hdb][0-9a-fxz?]+", re.IGNORECASE)
 _COMMENT = re.compile(r"/\*.*?\*/|//.*")
 _WORDS = frozenset(("always", "assign", "begin", "case", "casez", "default", "else", "end", "endcase", "if", "posedge"))
@@ -62,6 +66,7 @@ class Module:
     name: str
     lines: list[str]
     inputs: set[str] = field(default_factory=set)
+    outputs: set[str] = field(default_factory=set)
     widths: dict[str, int] = field(default_factory=dict)
     memories: set[str] = field(default_factory=set)
     processes: list[Process] = field(default_factory=list)
@@ -69,7 +74,11 @@ class Module:
 
 
 def _names(text: str) -> set[str]:
-    return set(_TOKEN.findall(_LITERAL.sub(" ", _COMMENT.sub(" ", text)))) - _WORDS
+    return set(TOKEN.findall(_LITERAL.sub(" ", _COMMENT.sub(" ", text)))) - _WORDS
+
+
+def _count(text: str) -> int:
+    return len(TOKEN.findall(text + " "))
 
 
 def read_modules(verilog: str) -> tuple[list[str], list[Module]]:
@@ -91,8 +100,8 @@ class RegisterGraph:
 
     Parameters
     ----------
-    modules : sequence of Module
-        Of `read_modules`; what is found in them is noted there. Each stands for one instance.
+    verilog : str
+        The text, in which each module has one instance.
     top : str
         Name of the top module.
     reset : str
@@ -100,12 +109,23 @@ class RegisterGraph:
 
     Attributes
     ----------
+    before : list of str
+        The lines before the first module.
+    modules : dict of str to Module
+        The modules, in their order.
     groups : list of list of Process
         Processes that assign the same registers belong together.
     sources : list of set of Signal
         For each group, the registers and memories that it reads or assigns.
     outside : list of bool
         For each group, whether it depends on an input of the top module other than ``reset``.
+    costs : list of int
+        For each group, the names in its processes and in what is worked out for it alone: about twice the instructions
+        that a simulation takes for it.
+    clock : str
+        The clock, an input of the top module.
+    through : list of str
+        The outputs of the top module that depend on such an input in the same clock.
 
     Raises
     ------
@@ -113,21 +133,23 @@ class RegisterGraph:
         See there.
     """
 
-    def __init__(self, modules: Sequence[Module], top: str, reset: str = "rst") -> None:
+    def __init__(self, verilog: str, top: str, reset: str = "rst") -> None:
+        self.before, modules = read_modules(verilog)
         self.modules = {module.name: module for module in modules}
         self._feeds: defaultdict[Signal, set[Signal]] = defaultdict(set)
         self._reads: dict[Process, set[str]] = {}
+        self._costs: Counter[Signal] = Counter()  # names in what is assigned to a signal, but by clocked processes
         for module in modules:
             self._read(module)
         self._check()
-        clock = self._clock(top)
+        self.clock = self._clock(top)
         self.groups = self._groups()
         registers = [
             (process.module, name) for group in self.groups for process in group for name in sorted(process.targets)
         ]
         bits = {signal: 1 << number for number, signal in enumerate(dict.fromkeys(registers))}
         named = list(bits)
-        free = [(top, name) for name in sorted(self.modules[top].inputs - {reset, clock})]
+        free = [(top, name) for name in sorted(self.modules[top].inputs - {reset, self.clock})]
         bits |= {signal: 1 << number for number, signal in enumerate(free, len(named))}
         leaves = self._leaves(bits)
         self.sources: list[set[Signal]] = []
@@ -139,6 +161,9 @@ class RegisterGraph:
                     found |= leaves.get((process.module, name), 0)
             self.sources.append({signal for number, signal in enumerate(named) if found >> number & 1})
             self.outside.append(found >> len(named) != 0)
+        self.costs = self._group_costs(bits)
+        outputs = sorted(self.modules[top].outputs)
+        self.through = [name for name in outputs if leaves.get((top, name), 0) >> len(named)]
 
     def _read(self, module: Module) -> None:
         lines = iter(enumerate(module.lines))
@@ -150,12 +175,14 @@ class RegisterGraph:
                 kind, high, low, name, depth = match.groups()
                 if kind == "input":
                     module.inputs.add(name)
+                if kind == "output":
+                    module.outputs.add(name)
                 module.widths[name] = int(high) - int(low) + 1 if high else 1
                 if depth:
                     module.memories.add(name)
             elif match := _ASSIGN.match(line):
                 targets = _names(re.sub(r"\[.*?\]", " ", match[1] + " "))
-                self._feed(module.name, targets, _names(match[2] + " "))
+                self._feed(module.name, targets, _names(match[2] + " "), _count(match[2]))
             elif match := _ALWAYS.match(line):
                 self._always(module, number, match[1], _body(lines, bool(match[2])))
             elif match := _INSTANCE.match(line):
@@ -168,9 +195,10 @@ class RegisterGraph:
             elif not _PASSED_OVER.match(line) and line != "endmodule":
                 raise GraphError(f"{module.name}: not understood: {line.strip()}")
 
-    def _feed(self, module: str, targets: Iterable[str], reads: Iterable[str]) -> None:
+    def _feed(self, module: str, targets: Iterable[str], reads: Iterable[str], cost: int) -> None:
         for target in targets:
             self._feeds[module, target].update((module, name) for name in reads)
+            self._costs[module, target] += cost
 
     def _always(self, module: Module, first: int, clock: str | None, body: list[str]) -> None:
         targets = set()
@@ -181,7 +209,7 @@ class RegisterGraph:
                 raise GraphError(f"{module.name}: not understood: {line.strip()}")
         reads = _names("\n".join(body) + " ") - {"_start_"}
         if clock is None:
-            self._feed(module.name, targets, reads)
+            self._feed(module.name, targets, reads, sum(map(_count, body)) // max(1, len(targets)))
         else:
             process = Process(module.name, first, first + 1 + len(body), clock, frozenset(targets))
             module.processes.append(process)
@@ -240,6 +268,27 @@ class RegisterGraph:
             for member in group:
                 of.update(dict.fromkeys(((member.module, name) for name in member.targets), group))
         return list(groups.values())
+
+    def _group_costs(self, leaves: Collection[Signal]) -> list[int]:
+        nobody = len(self.groups)
+        owner: dict[Signal, int] = {}  # of a signal that is no leaf: the one group that needs it, or nobody
+        for number, group in enumerate(self.groups):
+            waiting = [(process.module, name) for process in group for name in self._reads[process]]
+            while waiting:
+                signal = waiting.pop()
+                before = owner.get(signal)
+                if signal in leaves or before in (number, nobody):
+                    continue
+                owner[signal] = number if before is None else nobody
+                waiting.extend(self._feeds.get(signal, ()))
+        costs = [
+            sum(_count("\n".join(self.modules[p.module].lines[p.first + 1 : p.end])) for p in group)
+            for group in self.groups
+        ]
+        for signal, number in owner.items():
+            if number != nobody:
+                costs[number] += self._costs[signal]
+        return costs
 
     def _leaves(self, bits: dict[Signal, int]) -> dict[Signal, int]:
         """For every signal, the bits of those in ``bits`` that it depends on in the same clock."""

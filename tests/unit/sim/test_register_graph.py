@@ -72,7 +72,7 @@ endmodule
 
 
 def graph(text: str) -> RegisterGraph:
-    return RegisterGraph(read_modules(text)[1], "vtep")
+    return RegisterGraph(text, "vtep")
 
 
 def sources_of(found: RegisterGraph) -> dict[str, tuple[set[str], bool]]:
@@ -92,6 +92,11 @@ def test_sources_through_wires_memories_and_modules() -> None:
         "ram": ({"ram", "pointer", "q.r"}, False),
         "pointer": ({"pointer"}, False),
     }
+
+
+def test_outputs_that_inputs_reach_in_the_same_clock() -> None:
+    assert graph(TOP + TABLE).through == []
+    assert graph(TOP.replace("assign w = quiet", "assign w = found[0] & \\a.b [1]") + TABLE).through == ["w"]
 
 
 def test_a_combinational_ring_hides_nothing() -> None:
@@ -138,7 +143,7 @@ def test_the_text_of_modules_comes_back() -> None:
 
 
 def test_a_component() -> None:
-    found = RegisterGraph(read_modules(merge_next_values(to_verilog(HashedMatch(20, 4, 16), "vtep")))[1], "vtep")
+    found = RegisterGraph(merge_next_values(to_verilog(HashedMatch(20, 4, 16), "vtep")), "vtep")
     every = {(process.module, name) for group in found.groups for process in group for name in process.targets}
     assert set().union(*found.sources) == every
     assert any(name.startswith("ram_") for _, name in every)
@@ -148,6 +153,6 @@ def test_a_component() -> None:
 def test_the_core_is_understood() -> None:
     parameters = VtepParameters()
     verilog = cached_verilog(parameters, lambda: to_verilog(VtepAxi(parameters), "vtep"))
-    found = RegisterGraph(read_modules(merge_next_values(verilog))[1], "vtep")
+    found = RegisterGraph(merge_next_values(verilog), "vtep")
     assert len(found.groups) > 2000
     assert sum(found.outside) < 60

@@ -8,12 +8,13 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 from typer.testing import CliRunner
 
-from vtep_sim.synth import RegisterWrapper, ToolError, measure_ecp5, measure_levels
+from vtep_sim.synth import RegisterWrapper, ToolError, ecp5, measure_ecp5, measure_levels
 from vtep_sim.synth.cli import load, synth
 from vtep_sim.synth.ecp5 import Ecp5Measurement, Ecp5Run, read_report
 from vtep_sim.synth.netlist import Netlist
-from vtep_sim.synth.tools import run, run_yosys
+from vtep_sim.synth.tools import ToolTimeoutError, run, run_yosys
 
+LOGGED = ("Total LUT4s", "logic LUTs", "carry LUTs", "RAM LUTs", "RAMW LUTs", "Total DFFs")
 OUTPUTS = {"Q", "O", "CO", "DO"}
 
 
@@ -156,6 +157,33 @@ def test_median_and_its_run():
     result = Ecp5Measurement(1, 1, 0, 0, 1, 0, 0, 0, runs, "", "")
     assert result.fmax == 305.0
     assert result.critical.seed == 3
+
+
+def test_a_seed_that_is_not_routed_counts_as_the_slowest(tmp_path, monkeypatch):
+    told = []
+
+    def place(command, folder, log, *, limit):
+        seed = int(command[command.index("--seed") + 1])
+        if seed != 2:
+            raise ToolTimeoutError("too long")
+        (folder / f"ecp5.{seed}.json").write_text(json.dumps(_report() | {"utilization": {}}))
+        return "".join(f"{name}: 9/10\n" for name in LOGGED)
+
+    monkeypatch.setattr(ecp5, "run", place)
+    monkeypatch.setattr(ecp5, "run_yosys", lambda script, folder, log: None)
+    monkeypatch.setattr(ecp5.Netlist, "__init__", lambda netlist, path: None)
+    monkeypatch.setattr(ecp5.Netlist, "wrapper_flip_flops", lambda netlist: 4)
+    result = measure_ecp5(Adder(), tmp_path, seeds=(1, 2, 3), progress=told.append)
+    assert [run.fmax for run in result.runs] == [0.0, 476.2, 0.0]
+    assert (result.fmax, result.lut4, result.flip_flops) == (0.0, 9, 5)
+    assert "nextpnr seed 3 was not routed in 7200 s" in told
+    with pytest.raises(ToolTimeoutError, match="no seed was routed in 7 s"):
+        measure_ecp5(Adder(), tmp_path, seeds=(1, 3), limit=7)
+
+
+def test_a_tool_that_takes_too_long_is_stopped(tmp_path):
+    with pytest.raises(ToolTimeoutError, match=r"was stopped after 0\.2 s, log .*log"):
+        run([sys.executable, "-c", "import time; time.sleep(60)"], tmp_path, "log", limit=0.2)
 
 
 def test_the_log_is_there_while_a_tool_runs(tmp_path):

@@ -16,6 +16,7 @@ from .transmitter import MacTransmitter
 
 __all__ = ["Mac", "received_layout"]
 
+
 def received_layout() -> data.StructLayout:
     """What is known of a received frame: `reception_layout`, and ``dropped``, if there was no room for it."""
     known = {name: field.shape for name, field in reception_layout()}

@@ -1,4 +1,4 @@
-"""RGMII's coding, without pads and delays: two nibbles a clock from and to a GMII (RGMII version 2.0, 10/100/1000 Mb/s).
+"""RGMII's coding, without pads and delays: two nibbles a clock from and to a GMII (RGMII 2.0; 10, 100, 1000 Mb/s).
 
 At 1000 Mb/s a byte goes over the wires in each clock of 125 MHz, its low nibble at the rising edge and its high nibble
 at the falling one. At 100 and 10 Mb/s a nibble takes a clock of 25 or 2.5 MHz, low nibble first. The control wire has

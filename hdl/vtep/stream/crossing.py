@@ -56,9 +56,9 @@ class PacketCrossing(wiring.Component):
 
     Notes
     -----
-    Throughput: a beat each clock on either side. How far the other side is, each learns by a handshake of some clocks of
-    both: a bus that stands still while one bit that tells of it passes two flip-flops. So what it knows is only ever
-    too old: there may be more room, or more packets, than it sees.
+    Throughput: a beat each clock on either side. How far the other side is, each learns by a handshake of some clocks
+    of both: a bus that stands still while one bit that tells of it passes two flip-flops. So what it knows is only
+    ever too old: there may be more room, or more packets, than it sees.
 
     Raises
     ------
@@ -99,7 +99,9 @@ class PacketCrossing(wiring.Component):
         spoiled = Signal()  # the rest of it is thrown away
         # Worked out a clock before, and so two beats are kept in reserve: one of then, one of now.
         room = Signal(init=1, reset_less=True)
-        hopeless = Signal(reset_less=True)  # and there will be none, since all that is there belongs to the packet under way
+        hopeless = Signal(
+            reset_less=True
+        )  # and there will be none, since all that is there belongs to the packet under way
         used = Signal.like(written)
         m.d.comb += used.eq(head - freed)
         m.d.write += [room.eq(used <= self._depth - 2), hopeless.eq((used > self._depth - 2) & (written == freed))]

@@ -34,7 +34,7 @@ class WidthConverter(wiring.Component):
 
     Notes
     -----
-    ``i.ready`` rests on registers and ``o.ready``. Reset forgets what is inside; the next beat is the first of a packet.
+    ``i.ready`` rests on registers and ``o.ready``. Reset forgets what is inside; the next beat begins a packet.
 
     Raises
     ------

@@ -61,9 +61,7 @@ def test_frames_from_one_to_the_other(rng: random.Random, data_width: int, core:
 
     async def watch(ctx):
         b = pair.b
-        async for _, _, received, reception, false in ctx.tick("line").sample(
-            b.received, b.reception, b.false_carrier
-        ):
+        async for _, _, received, reception, false in ctx.tick("line").sample(b.received, b.reception, b.false_carrier):
             if received:
                 receptions.append((reception.length, reception.fcs_error, reception.dropped))
             other.append(false)

@@ -122,7 +122,10 @@ def test_a_good_frame() -> None:
 @pytest.mark.parametrize("pace", [1, 2, 10])
 def test_every_length_with_the_least_gap(rng: random.Random, pace: int) -> None:
     lengths = [*range(1, 68), LONGEST - 1, LONGEST, LONGEST + 1, LONGEST + 200]
-    check([frame(rng.randbytes(length), gap=1, preamble=rng.randrange(9)) for length in lengths[:: 1 + pace // 5]], pace=pace)
+    check(
+        [frame(rng.randbytes(length), gap=1, preamble=rng.randrange(9)) for length in lengths[:: 1 + pace // 5]],
+        pace=pace,
+    )
 
 
 def test_what_is_wrong_with_a_frame(rng: random.Random) -> None:
@@ -211,7 +214,9 @@ def test_a_reset_in_the_middle_of_a_frame(rng: random.Random) -> None:
         ctx.set(dut.gmii.enable, 1)
         ctx.set(dut.o.ready, 1)
         for place, carrier in ((10, good), (0, good), (3, good), (70, good), (-1, good)):
-            for number, (byte, _) in enumerate([*carrier.content[:40], *carrier.content] if place == 10 else carrier.content):
+            for number, (byte, _) in enumerate(
+                [*carrier.content[:40], *carrier.content] if place == 10 else carrier.content
+            ):
                 ctx.set(dut.gmii.rxd, byte)
                 ctx.set(dut.gmii.rx_dv, 1)
                 ctx.set(reset, number == place)

@@ -1,6 +1,7 @@
 """RGMII's coding at its three speeds, each side against a description of the wires in Python, and back to back."""
 
 import random
+from itertools import pairwise
 
 import pytest
 from amaranth.hdl import Module
@@ -97,7 +98,6 @@ def test_in_band_status(rng: random.Random) -> None:
             link = ctx.get(dut.link)
             assert link.up == status & 1
             assert link.full_duplex == status >> 3
-            assert dut.link.speed.as_value().shape().width == 2
             assert ctx.get(dut.link.as_value()) == status
 
     simulate(dut, bench)
@@ -128,10 +128,10 @@ def transmit(speed: Speed, content: list[tuple[int, int, int]]) -> list[list[tup
 
     async def step(ctx):
         await ctx.tick()
-        for half in range(2):
-            halves.append(
-                (ctx.get(dut.wires.txc[half]), ctx.get(dut.wires.txd[half]), ctx.get(dut.wires.tx_ctl[half]))
-            )
+        halves.extend(
+            (ctx.get(dut.wires.txc[half]), ctx.get(dut.wires.txd[half]), ctx.get(dut.wires.tx_ctl[half]))
+            for half in range(2)
+        )
 
     simulate(dut, bench)
     return halves
@@ -144,7 +144,7 @@ def test_what_a_phy_samples(rng: random.Random, speed: Speed) -> None:
     halves = transmit(speed, content)
     edges = [place for place in range(1, len(halves)) if halves[place][0] != halves[place - 1][0]]
     period = {Speed.MBPS_1000: 1, Speed.MBPS_100: 5, Speed.MBPS_10: 50}[speed]
-    assert {after - before for before, after in zip(edges, edges[1:], strict=False)} == {period}
+    assert {after - before for before, after in pairwise(edges)} == {period}
     rising = [halves[place] for place in edges if halves[place][0]]
     falling = [halves[place] for place in edges if not halves[place][0]]
     wanted_rising = [(1, nibble, 1) for byte, enable, _ in content if enable for nibble in (byte & 15, byte >> 4)]

@@ -41,7 +41,7 @@ def counting(dut, drops):
 
 
 @pytest.mark.parametrize("periods", PERIODS)
-@pytest.mark.parametrize(("idle", "stall"), [(0.0, 0.0), (0.5, 0.0), (0.0, 0.5), (0.3, 0.3)])
+@pytest.mark.parametrize(("idle", "stall"), [(0.0, 0.0), (0.5, 0.1), (0.1, 0.5)])
 @pytest.mark.parametrize("lossy", [False, True])
 def test_the_same_packets(rng, periods, idle, stall, lossy):
     dut = PacketCrossing(32, depth=64, lossy=lossy)
@@ -57,9 +57,7 @@ def test_the_same_packets(rng, periods, idle, stall, lossy):
         done.append(True)
 
     async def sink(ctx):
-        received.extend(
-            await receive_packets(ctx, dut.o, lambda: len(done) > 1, rng=rng, stall=stall, domain="read")
-        )
+        received.extend(await receive_packets(ctx, dut.o, lambda: len(done) > 1, rng=rng, stall=stall, domain="read"))
 
     run(dut, periods, source, sink, rng=rng, background=[counting(dut, drops)])
     assert len(received) + sum(drops) == len(sent)

@@ -76,6 +76,7 @@ async def send_packets(
     rng: random.Random,
     idle: float = 0.0,
     timeout: int = TIMEOUT,
+    domain: str = "sync",
 ) -> None:
     """Send packets into ``stream``: bytes, or tuples of the fields of `Packet`.
 
@@ -88,11 +89,11 @@ async def send_packets(
             while rng.random() < idle:
                 ctx.set(stream.valid, 0)
                 ctx.set(Value.cast(stream.payload), rng.getrandbits(layout.size))
-                await ctx.tick()
+                await ctx.tick(domain)
             ctx.set(stream.valid, 1)
             ctx.set(stream.payload, beat)
             for _ in range(timeout):
-                *_, ready = await ctx.tick().sample(stream.ready)
+                *_, ready = await ctx.tick(domain).sample(stream.ready)
                 if ready:
                     break
             else:
@@ -109,6 +110,7 @@ async def receive_packets(
     stall: float = 0.0,
     timeout: int = TIMEOUT,
     clocks: list[int] | None = None,
+    domain: str = "sync",
 ) -> list[tuple[bytes, bool]]:
     """Receive packets from ``stream`` and check its rules; return their bytes and ``error``.
 
@@ -129,7 +131,7 @@ async def receive_packets(
         hold = hold or rng.random() < stall / 8
         ready = int(not hold and rng.random() >= stall)
         ctx.set(stream.ready, ready)
-        *_, reset, valid, payload = await ctx.tick().sample(stream.valid, Value.cast(stream.payload))
+        *_, reset, valid, payload = await ctx.tick(domain).sample(stream.valid, Value.cast(stream.payload))
         assert not reset, "reset while receiving"
         rules.check(valid, ready, payload)
         hold = hold and not valid

@@ -1,0 +1,1 @@
+"""Ethernet MAC: coding of the media-independent interfaces, receive and transmit."""

@@ -39,6 +39,14 @@ def check_range(name: str, value: int, low: int, high: int) -> int:
     return value
 
 
+def check_power_of_two(name: str, value: int, low: int, high: int) -> int:
+    """Return ``value`` if it is a power of two within ``low .. high``, else raise ValueError naming the range."""
+    check_range(name, value, low, high)
+    if value & (value - 1):
+        raise ValueError(f"{name} must be a power of two within {low} .. {high}, not {value!r}")
+    return value
+
+
 @dataclass(frozen=True, kw_only=True)
 class VtepParameters:
     """Build parameters of the VTEP core.

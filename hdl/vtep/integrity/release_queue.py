@@ -4,7 +4,7 @@ from amaranth.hdl import Cat, Module, Mux, Shape, ShapeLike, Signal, Value
 from amaranth.lib import memory, wiring
 from amaranth.lib.wiring import In, Out
 
-from ..config import check_range
+from ..config import check_power_of_two, check_range
 
 __all__ = ["ReleaseQueue"]
 
@@ -48,9 +48,7 @@ class ReleaseQueue(wiring.Component):
     """
 
     def __init__(self, entry: ShapeLike, note: ShapeLike, depth: int, reserve: int) -> None:
-        check_range("depth", depth, 2, 1024)
-        if depth & (depth - 1):
-            raise ValueError(f"depth must be a power of two within 2 .. 1024, not {depth}")
+        check_power_of_two("depth", depth, 2, 1024)
         check_range("reserve", reserve, 0, depth - 1)
         self._entry = entry
         self._note = note

@@ -7,7 +7,7 @@ from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from ..config import check_data_width
-from ..stream.crossing import PacketCrossing
+from ..stream.crossing import MIN_DEPTH, PacketCrossing
 from ..stream.packet import connect_packets, packet_signature
 from ..stream.width import WidthConverter
 from .gmii import GmiiRx, GmiiTx
@@ -72,7 +72,7 @@ class Mac(wiring.Component):
         self._data_width = data_width
         self._receiver = MacReceiver(max_frame_length)
         beats = -(-(2 * max_frame_length if buffer_bytes is None else buffer_bytes) // lanes)
-        depth = max(16, 1 << (beats - 1).bit_length())
+        depth = max(MIN_DEPTH, 1 << (beats - 1).bit_length())
         self._receive_crossing = PacketCrossing(data_width, depth=depth, lossy=True)
         self._transmit_crossing = PacketCrossing(data_width, depth=depth, lossy=False)
         stream = packet_signature(data_width)

@@ -5,7 +5,7 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
-from ..config import check_data_width, check_range
+from ..config import check_data_width, check_power_of_two, check_range
 from ..stream.fifo import TokenQueue
 from ..stream.skid import SkidBuffer
 
@@ -20,10 +20,7 @@ OUTPUT = 8
 
 def check_depth(depth: int) -> int:
     """Return ``depth`` if a store can have it, else raise ValueError with the allowed range."""
-    check_range("depth", depth, 8, 1 << 24)
-    if depth & (depth - 1):
-        raise ValueError(f"depth must be a power of two within 8 .. {1 << 24}, not {depth}")
-    return depth
+    return check_power_of_two("depth", depth, 8, 1 << 24)
 
 
 def raw_layout(data_width: int) -> data.StructLayout:
@@ -116,9 +113,7 @@ class FrameStore(wiring.Component):
     ) -> None:
         check_data_width(data_width)
         check_depth(depth)
-        check_range("frames", frames, 16, 1024)
-        if frames & (frames - 1):
-            raise ValueError(f"frames must be a power of two within 16 .. 1024, not {frames}")
+        check_power_of_two("frames", frames, 16, 1024)
         check_range("skip_range", skip_range, 1, depth)
         check_range("max_beats", max_beats, 0, 1 << 24)
         check_range("frame_margin", frame_margin, 1, frames - 1)

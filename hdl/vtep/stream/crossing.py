@@ -8,12 +8,14 @@ from amaranth.lib.cdc import FFSynchronizer
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
-from ..config import check_data_width, check_range
+from ..config import check_data_width, check_power_of_two
 from .packet import packet_layout, packet_signature
 
-__all__ = ["PacketCrossing"]
+__all__ = ["MIN_DEPTH", "PacketCrossing"]
 
 MIN_DEPTH = 16
+"""Beats of the smallest crossing."""
+
 MAX_DEPTH = 1 << 16
 
 STAGES = 2
@@ -70,10 +72,7 @@ class PacketCrossing(wiring.Component):
 
     def __init__(self, data_width: int, *, depth: int, lossy: bool) -> None:
         check_data_width(data_width)
-        check_range("depth", depth, MIN_DEPTH, MAX_DEPTH)
-        if depth & (depth - 1):
-            raise ValueError(f"depth must be a power of two within {MIN_DEPTH} .. {MAX_DEPTH}, not {depth!r}")
-        self._depth = depth
+        self._depth = check_power_of_two("depth", depth, MIN_DEPTH, MAX_DEPTH)
         self._lossy = lossy
         self._layout = packet_layout(data_width)
         super().__init__(

@@ -7,7 +7,7 @@ from amaranth.lib import stream, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
-from ..config import check_range
+from ..config import check_power_of_two, check_range
 from .skid import SkidBuffer
 
 __all__ = ["TokenQueue"]
@@ -74,11 +74,8 @@ class TokenQueue(wiring.Component):
         spaced: bool = False,
         block: bool = False,
     ) -> None:
-        check_range("depth", depth, 2, MAX_DEPTH)
-        if depth & (depth - 1):
-            raise ValueError(f"depth must be a power of two within 2 .. {MAX_DEPTH}, not {depth!r}")
         self.shape = shape
-        self.depth = depth
+        self.depth = check_power_of_two("depth", depth, 2, MAX_DEPTH)
         self.margin = check_range("margin", margin, 0, depth - 1)
         self.register_output = register_output and depth > 2
         if spaced and depth == 2:

@@ -5,7 +5,7 @@ prints its seed), so that one seed repeats everything. Packets are bytes in the 
 """
 
 import random
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 import pytest
@@ -179,6 +179,24 @@ def simulate(design: Any, *benches: Callable, background: Iterable[Callable] = (
     top.submodules.design = design
     simulator = Simulator(top)
     simulator.add_clock(period)
+    _run(simulator, benches, background)
+
+
+def simulate_clocks(
+    design: Any,
+    periods: Mapping[str, float],
+    *benches: Callable,
+    rng: random.Random,
+    background: Iterable[Callable] = (),
+) -> None:
+    """Run test benches on ``design`` until all of ``benches`` have ended, with a clock of any phase for each domain."""
+    simulator = Simulator(design)
+    for domain, period in periods.items():
+        simulator.add_clock(period, phase=rng.random() * period, domain=domain)
+    _run(simulator, benches, background)
+
+
+def _run(simulator: Simulator, benches: Iterable[Callable], background: Iterable[Callable]) -> None:
     for bench in benches:
         simulator.add_testbench(bench)
     for bench in background:

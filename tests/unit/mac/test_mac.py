@@ -4,9 +4,15 @@ import random
 
 import pytest
 from amaranth.hdl import ClockDomain, DomainRenamer, Module
-from amaranth.sim import Simulator
 
-from helpers.packet_bench import assert_refused, random_packets, receive_packets, send_packets, to_beats
+from helpers.packet_bench import (
+    assert_refused,
+    random_packets,
+    receive_packets,
+    send_packets,
+    simulate_clocks,
+    to_beats,
+)
 from vtep.mac.mac import Mac
 
 BYTE = 8e-9
@@ -32,14 +38,7 @@ class Pair:
         ]
 
     def run(self, *benches, background=()) -> None:
-        simulator = Simulator(self.m)
-        for name, period in self.periods.items():
-            simulator.add_clock(period, phase=self.rng.random() * period, domain=name)
-        for bench in benches:
-            simulator.add_testbench(bench)
-        for bench in background:
-            simulator.add_testbench(bench, background=True)
-        simulator.run()
+        simulate_clocks(self.m, self.periods, *benches, rng=self.rng, background=background)
 
 
 def padded(packet: bytes) -> bytes:
@@ -131,7 +130,7 @@ def test_what_finds_no_room_is_dropped_whole_and_told(rng: random.Random) -> Non
 def test_resets_cut_nothing(rng: random.Random, side: str) -> None:
     """Whatever of the three domains is reset: each frame arrives whole, or not at all, or marked."""
     pair = Pair(32, rng, core=2.0, max_frame_length=300)
-    sent = [bytes([number]) * rng.randrange(60, 200) for number in range(60)]
+    sent = [bytes([number]) * rng.randrange(60, 200) for number in range(100)]
     received = []
 
     async def source(ctx):
@@ -164,7 +163,7 @@ def test_resets_cut_nothing(rng: random.Random, side: str) -> None:
 
     async def resets(ctx):
         while True:
-            await ctx.delay(rng.random() * 3e-6)
+            await ctx.delay(rng.random() * 6e-6)
             ctx.set(pair.domains[side].rst, 1)
             await ctx.delay(max(pair.periods.values()) * rng.randrange(1, 4))
             ctx.set(pair.domains[side].rst, 0)

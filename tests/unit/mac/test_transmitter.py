@@ -10,11 +10,9 @@ from helpers.packet_bench import assert_refused, send_packets, simulate
 from vtep.mac.transmitter import MacTransmitter
 
 
-def transmit(packets, *, rng, pace: int = 1, idle: float = 0.0, gap: int = 12, m=None, dut=None, bytes_more: int = 0):
+def transmit(packets, *, rng, pace: int = 1, idle: float = 0.0, gap: int = 12):
     """Carriers seen on the line, each a list of (byte, tx_er) and the gap in front of it; and underruns."""
-    m = m or Module()
-    dut = dut or MacTransmitter(gap)
-    m.submodules.dut = dut
+    dut = MacTransmitter(gap)
     carriers: list[tuple[list[tuple[int, int]], int]] = []
     underruns, sent = [], []
 
@@ -23,7 +21,7 @@ def transmit(packets, *, rng, pace: int = 1, idle: float = 0.0, gap: int = 12, m
 
     async def line(ctx):
         quiet, under_way = 0, False
-        while len(carriers) < len(packets) or under_way or quiet < gap + bytes_more:
+        while len(carriers) < len(packets) or under_way or quiet < gap:
             for clock in range(pace):
                 ctx.set(dut.enable, clock == pace - 1)
                 _, _, byte, enable, error, underrun, end = await ctx.tick().sample(
@@ -41,7 +39,7 @@ def transmit(packets, *, rng, pace: int = 1, idle: float = 0.0, gap: int = 12, m
                 quiet += 1
             under_way = bool(enable)
 
-    simulate(m, source, line)
+    simulate(dut, source, line)
     return carriers, sum(underruns), sum(sent)
 
 

@@ -4,30 +4,29 @@ import random
 
 import pytest
 from amaranth.hdl import ClockDomain, Module, Signal
-from amaranth.sim import Simulator
 
-from helpers.packet_bench import StreamRules, assert_refused, random_packets, receive_packets, send_packets
+from helpers.packet_bench import (
+    StreamRules,
+    assert_refused,
+    random_packets,
+    receive_packets,
+    send_packets,
+    simulate_clocks,
+)
 from vtep.stream.crossing import PacketCrossing
 
+DOMAINS = ("write", "read")
 PERIODS = [(8e-9, 8e-9), (8e-9, 8.0008e-9), (8e-9, 50e-9), (80e-9, 8e-9), (8e-9, 6.4e-9)]
 
 
 def run(dut, periods, *benches, rng, background=(), clock=None):
-    """Run benches with two clocks of these periods and random phases; ``clock`` counts those of ``read``."""
+    """Run benches with two clocks of these periods; ``clock`` counts those of ``read``."""
     m = Module()
     if clock is not None:
         m.d.read += clock.eq(clock + 1)
-    for name in ("write", "read"):
-        m.domains += ClockDomain(name)
+    m.domains += [ClockDomain(name) for name in DOMAINS]
     m.submodules.dut = dut
-    simulator = Simulator(m)
-    for name, period in zip(("write", "read"), periods, strict=True):
-        simulator.add_clock(period, phase=rng.random() * period, domain=name)
-    for bench in benches:
-        simulator.add_testbench(bench)
-    for bench in background:
-        simulator.add_testbench(bench, background=True)
-    simulator.run()
+    simulate_clocks(m, dict(zip(DOMAINS, periods, strict=True)), *benches, rng=rng, background=background)
 
 
 def counting(dut, drops):
@@ -132,10 +131,11 @@ def test_throughput_and_latency(rng):
 
 
 class _Resetting:
-    """A source and a sink that are reset at random, and what they saw."""
+    """A source and a sink that are reset at random, about as often as each other, and what they saw."""
 
-    def __init__(self, dut, rng, count):
+    def __init__(self, dut, rng, count, periods):
         self.dut, self.rng, self.count = dut, rng, count
+        self.source_chance, self.sink_chance = (0.008 * period / periods[0] for period in periods)
         self.sent, self.received, self.cut = [], [], []
         self.resets = {"write": 0, "read": 0}
         self.done = False
@@ -149,7 +149,7 @@ class _Resetting:
                 ctx.set(dut.i.payload, {"data": byte, "last": place == len(packet) - 1})
                 ready = reset = 0
                 while not ready and not reset:
-                    if rng.random() < 0.008:
+                    if rng.random() < self.source_chance:
                         self.resets["write"] += 1
                         ctx.set(self.write_reset, 1)
                     _, reset, ready = await ctx.tick("write").sample(dut.i.ready)
@@ -172,7 +172,7 @@ class _Resetting:
         content = bytearray()
         while not self.done:
             ctx.set(dut.o.ready, rng.random() < 0.8)
-            if rng.random() < 0.008:
+            if rng.random() < self.sink_chance:
                 self.resets["read"] += 1
                 ctx.set(self.read_reset, 1)
             _, reset, ready, valid, payload = await ctx.tick("read").sample(
@@ -202,19 +202,20 @@ class _Resetting:
 def test_resets_at_any_time(rng: random.Random, periods, lossy):
     dut = PacketCrossing(8, depth=64, lossy=lossy)
     m = Module()
-    domains = {name: ClockDomain(name) for name in ("write", "read")}
+    domains = {name: ClockDomain(name) for name in DOMAINS}
     m.domains += domains.values()
     m.submodules.dut = dut
-    life = _Resetting(dut, rng, 250)
-    life.write_reset, life.read_reset = domains["write"].rst, domains["read"].rst
+    life = _Resetting(dut, rng, 250, periods)
+    life.write_reset, life.read_reset = (domain.rst for domain in domains.values())
     drops = []
-    simulator = Simulator(m)
-    for name, period in zip(domains, periods, strict=True):
-        simulator.add_clock(period, phase=rng.random() * period, domain=name)
-    simulator.add_testbench(life.source)
-    simulator.add_testbench(life.sink)
-    simulator.add_testbench(counting(dut, drops), background=True)
-    simulator.run()
+    simulate_clocks(
+        m,
+        dict(zip(DOMAINS, periods, strict=True)),
+        life.source,
+        life.sink,
+        rng=rng,
+        background=[counting(dut, drops)],
+    )
     assert life.resets["write"] > 3
     assert life.resets["read"] > 3
     rest = iter(life.sent)

@@ -3,8 +3,9 @@
 //
 // A clock has two evaluations: with clk low, after the inputs changed, so that combinational outputs settle and the
 // handshakes can be sampled; and the rising edge. A model whose registers hang on both edges and whose outputs depend
-// on registers alone (VTEP_BOTH_EDGES, see gating.py) needs but one, and clk turns over with each. The queues live here, so that a batch of any number of clocks
-// costs one call. Everything that goes wrong is an error code and a message, never an exit.
+// on registers alone (VTEP_BOTH_EDGES, see gating.py) needs but one, and clk turns over with each. The queues live
+// here, so that a batch of any number of clocks costs one call. Everything that goes wrong is an error code and a
+// message, never an exit.
 
 #include <cstdarg>
 #include <cstdint>

@@ -76,7 +76,7 @@ test-full: .venv/stamp
 		-o junit_suite_name="make test-full$${TEST_ARGS:+ ARGS=\"$$TEST_ARGS\"}" $(ARGS)
 
 coverage: .venv/stamp
-	rm -f build/coverage/system/*/*.dat build/coverage/system/*/*.hits
+	$(if $(ARGS),,rm -f build/coverage/system/*/*.dat build/coverage/system/*/*.hits)
 	failed=0
 	$(ENTER) python -m pytest tests/system/test_core.py tests/system/test_registers.py -n $(JOBS) --dist loadgroup \
 		--full --coverage $(ARGS) || failed=$$?

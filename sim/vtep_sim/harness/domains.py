@@ -9,7 +9,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from heapq import heapify, heappop, heappush
 
-from .register_graph import RegisterGraph, Signal
+from .register_graph import RegisterGraph, Signal, by_register
 
 __all__ = ["MAX_DOMAINS", "assign_domains"]
 
@@ -69,12 +69,7 @@ def assign_domains(
 
 def _give_up(graph: RegisterGraph, domains: list[int], share: Sequence[float]) -> None:
     """Clock always what is not worth watching its sources; ``share`` of the clocks for each domain."""
-    domain_of = {
-        (process.module, name): domain
-        for group, domain in zip(graph.groups, domains, strict=True)
-        for process in group
-        for name in process.targets
-    }
+    domain_of = by_register(graph.groups, domains)
     readers: defaultdict[Signal, set[int]] = defaultdict(set)
     for number, sources in enumerate(graph.sources):
         if domains[number]:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from .domains import MAX_DOMAINS
-from .register_graph import GraphError, Process, RegisterGraph, Signal
+from .register_graph import GraphError, Process, RegisterGraph, Signal, by_register
 
 __all__ = ["MAX_CLOCKS", "both_edges", "census", "gate", "gate_outputs", "read_census", "read_graph"]
 
@@ -182,11 +182,8 @@ def gate_outputs(domains: Sequence[int]) -> list[str]:
 
 def gate(graph: RegisterGraph, domains: Sequence[int]) -> str:
     """Write the text with registers that hang on the clocks of their ``domains``, one of each of ``graph.groups``."""
-    domain_of: dict[Signal, int] = {}
-    of_process: dict[Process, int] = {}
-    for group, domain in zip(graph.groups, domains, strict=True):
-        of_process.update(dict.fromkeys(group, domain))
-        domain_of.update(((process.module, name), domain) for process in group for name in process.targets)
+    domain_of = by_register(graph.groups, domains)
+    of_process = {process: domain for group, domain in zip(graph.groups, domains, strict=True) for process in group}
     rewriter = _Rewriter(
         graph,
         lambda process: f"gate_clk[{of_process[process]}]" if of_process[process] else process.clock,

@@ -9,7 +9,17 @@ from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 
-__all__ = ["NAME", "TOKEN", "GraphError", "Instance", "Module", "Process", "RegisterGraph", "read_modules"]
+__all__ = [
+    "NAME",
+    "TOKEN",
+    "GraphError",
+    "Instance",
+    "Module",
+    "Process",
+    "RegisterGraph",
+    "by_register",
+    "read_modules",
+]
 
 NAME = r"(?:\\\S+(?= )|[A-Za-z_][\w$]*)"
 """Pattern of a name in Verilog, an escaped one without the space behind it."""
@@ -71,6 +81,16 @@ class Module:
     memories: set[str] = field(default_factory=set)
     processes: list[Process] = field(default_factory=list)
     instances: list[Instance] = field(default_factory=list)
+
+
+def by_register(groups: Iterable[Iterable[Process]], values: Iterable[int]) -> dict[Signal, int]:
+    """For each register and memory, the one of ``values`` that its group has."""
+    return {
+        (process.module, name): value
+        for group, value in zip(groups, values, strict=True)
+        for process in group
+        for name in process.targets
+    }
 
 
 def _names(text: str) -> set[str]:

@@ -48,6 +48,6 @@ def test_registers(name, system_root, here, pytestconfig):
         environment={"VTEP_RDL": str(rdl)},
         coverage=coverage,
     )
-    assert len(results) == 5
+    assert len(results) == 6
     for case, result in results.items():
         assert result.failure is None, f"{case}: {result.failure}"

@@ -84,11 +84,14 @@ def random_address(rng: Random, version: int, *, group: bool = False) -> str:
     return str(IPv6Address(first << 112 | rng.getrandbits(112)))
 
 
-def random_config(p: VtepParameters, rng: Random, *, mtu: int | None = None) -> Config:
-    """Any configuration that the build takes, every policy by dice; most tables partly, sometimes wholly full."""
+def random_config(p: VtepParameters, rng: Random, *, mtu: int | None = None, full: bool = False) -> Config:
+    """Any configuration that the build takes, every policy by dice.
+
+    Most tables are partly full, sometimes wholly; with ``full`` all tables are.
+    """
 
     def amount(limit: int) -> int:
-        return limit if rng.random() < 0.2 else rng.randint(1, max(1, limit // 3))
+        return limit if full or rng.random() < 0.2 else rng.randint(1, max(1, limit // 3))
 
     bits = rng.choice([0, 1, 8, 14, 14, 15, 16])
     head = {
@@ -146,7 +149,7 @@ def random_config(p: VtepParameters, rng: Random, *, mtu: int | None = None) -> 
         left -= len(flood)
         vnis.append(vni(ids[i], vlans[i], flood, inner_vlan=rng.choice(["pass", "pass", "discard"])))
     if len({entry["id"] for entry in vnis}) < len(vnis):
-        return random_config(p, rng, mtu=mtu)
+        return random_config(p, rng, mtu=mtu, full=full)
     rng.shuffle(vnis)
 
     known: dict[tuple[int, bytes], dict] = {}

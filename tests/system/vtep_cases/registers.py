@@ -15,8 +15,9 @@ from vtep.control.tables import Table, entry_layout, settings_layout, table_capa
 from vtep_host.device import Device
 from vtep_host.transport import AccessRefusedError
 from vtep_sim.cocotb.bench import STREAMS
+from vtep_sim.cocotb.registers import RegisterPort
 
-from .cases import case
+from .cases import case, parameters
 
 SIZE = 4096
 
@@ -210,3 +211,45 @@ async def the_driver_works_on_it(dut, rng):
         device.check_refused()
 
     await bridge(use)()
+
+
+@case
+async def every_place_of_a_table_is_read_back(dut, rng):
+    """Each bit of an entry as 0 and as 1, in up to 64 places of each table from its first to its last."""
+    await Bench.start(dut, rng)
+    p = parameters()
+    port = RegisterPort(dut, p)
+    places = {}
+    for table in Table:
+        capacity = table_capacity(table, p)
+        inner = range(1, capacity - 1)
+        edges = {0, capacity - 1} if capacity else set()
+        places[table] = sorted(edges | set(rng.sample(inner, min(62, len(inner)))))
+    contents = {
+        (table, place): rng.getrandbits(entry_layout(table, p).size) for table in Table for place in places[table]
+    }
+
+    def bits_of(table, place, inverted):
+        layout = entry_layout(table, p)
+        bits = contents[table, place] ^ ((1 << layout.size) - 1 if inverted else 0)
+        for _, field in layout:
+            if isinstance(field.shape, type):  # an enumeration, of which not each number is a member
+                bits = bits & ~(3 << field.offset) | (2 if inverted else 1) << field.offset
+        return bits
+
+    def write(device, inverted):
+        for table, place in contents:
+            device.write_entry(table, place, bits_of(table, place, inverted))
+
+    def read(device):
+        return {(table, place): device.read_entry(table, place) for table, place in contents}
+
+    for inverted in (False, True):
+        await port.run(lambda device, inverted=inverted: write(device, inverted))
+        found = await port.run(read)
+        for (table, place), entry in found.items():
+            expected = bits_of(table, place, inverted)
+            plan = table_plan(table, p)
+            if plan is not None:  # whose location gives the low bits of the key
+                expected &= ~((1 << plan.bucket_bits) - 1 << 1)
+            assert entry_layout(table, p).const(entry).as_bits() == expected, f"{table.name} {place}"

@@ -22,13 +22,15 @@ PACES = {
 }
 
 
-async def _random(bench: Bench, rng: Random, *, rounds: int, frames: int, beats: int, largest: int = 2000) -> None:
-    """Rounds of traffic; each has its own configuration, all but the first after a reset."""
+async def _random(
+    bench: Bench, rng: Random, *, rounds: int, frames: int, beats: int, largest: int = 2000, full: bool = False
+) -> None:
+    """Rounds of traffic; each has its own configuration, with ``full`` tables, all but the first after a reset."""
     p = bench.parameters
     for i in range(rounds):
         if i:
             await bench.reset(rng.randint(1, 5))
-        config = random_config(p, rng)
+        config = random_config(p, rng, full=full)
         await bench.configure(config)
         for _ in range(2):
             traffic = Traffic(
@@ -66,6 +68,15 @@ async def random_with_plain_cocotbext_axi(dut, rng):
     bench = Bench(dut, parameters(), rng.getrandbits(32), idle=0.2, stall=0.2, plain=True)
     await bench.start()
     await _random(bench, rng, rounds=1, frames=30, beats=800, largest=300)
+    await bench.finish()
+
+
+@case(deep=True)
+async def random_with_full_tables(dut, rng):
+    """No place of any table is empty, so each lookup meets entries of others wherever it looks."""
+    bench = Bench(dut, parameters(), rng.getrandbits(32), idle=0.1, stall=0.1)
+    await bench.start()
+    await _random(bench, rng, rounds=2, frames=100, beats=3000, largest=300, full=True)
     await bench.finish()
 
 

@@ -26,7 +26,7 @@ class Loop:
         self.port = RgmiiPort(16, max_frame_length=300, in_band=in_band)
         m.submodules.port = self.port
 
-    async def echo(self, ctx, status: int, speed: Speed) -> None:
+    async def echo(self, ctx, status: int) -> None:
         """Wires of the PHY at 1000 Mb/s, in the domain of the transmitter."""
         wires, back = self.port.transmit, self.port.receive
         while True:
@@ -48,7 +48,7 @@ def test_frames_come_back(rng: random.Random, in_band: bool) -> None:
 
     async def phy(ctx):
         status = 0b1101 if in_band else 0
-        await loop.echo(ctx, status, Speed.MBPS_1000)
+        await loop.echo(ctx, status)
 
     async def source(ctx):
         if not in_band:

@@ -3,20 +3,18 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from amaranth.hdl import DomainRenamer, Module, Mux
+from amaranth.hdl import DomainRenamer, Module
 from amaranth.lib import wiring
 
 from vtep.config import VtepParameters
-from vtep.control.register_file import RegisterFile
-from vtep.control.serial_bridge import SerialBridge
 from vtep.control.tables import TableEntry
 from vtep.mac.port import RgmiiPort
 from vtep.stream.packet import connect_packets
 from vtep.vxlan.core import VtepCore
 
 from .clocks import CORE_HZ
+from .control import GatewayControl
 from .design import TENANT, UNDERLAY, design_signature, port_domains
-from .registers import GATEWAY_BASE, gateway_registers
 
 __all__ = ["BAUD", "GATEWAY", "Gateway"]
 
@@ -37,17 +35,18 @@ class Gateway(wiring.Component):
     settings, entries
         What is there after power-on: see `VtepCore`.
     configuration : int
-        For CONFIGURATION_HASH: see `gateway_registers`.
+        See `gateway_registers`.
     in_band : bool
         See `RgmiiPort`.
     clock_hz : int
         Of ``sync``.
     baud : int
-        Of the serial line.
+        Of the serial line, on which `GatewayControl` gives the registers.
 
-    Notes
-    -----
-    On the serial line the core's registers begin at 0, the gateway's own at `GATEWAY_BASE`.
+    Raises
+    ------
+    ValueError
+        As `VtepCore` and `GatewayControl`.
     """
 
     def __init__(
@@ -66,8 +65,7 @@ class Gateway(wiring.Component):
             RgmiiPort(parameters.data_width, max_frame_length=parameters.max_frame_length, in_band=in_band)
             for _ in range(2)
         ]
-        self._file = RegisterFile(gateway_registers(configuration))
-        self._bridge = SerialBridge(GATEWAY_BASE.bit_length(), clock_hz, baud)
+        self._control = GatewayControl(configuration, clock_hz, baud)
         super().__init__(design_signature())
 
     def elaborate(self, platform: Any) -> Module:
@@ -85,28 +83,8 @@ class Gateway(wiring.Component):
         connect_packets(m, underlay.o, core.underlay_rx)
         connect_packets(m, core.underlay_tx, underlay.i)
         m.d.comb += core.host_tx.ready.eq(1)
-        self._registers(m)
+        m.submodules.control = control = self._control
+        wiring.connect(m, control.core, core.bus)
+        m.d.comb += [control.serial_rx.eq(self.serial_rx), self.serial_tx.eq(control.serial_tx)]
+        m.d.comb += [shown.eq(port.link) for shown, port in zip(control.links, self._ports, strict=True)]
         return m
-
-    def _registers(self, m: Module) -> None:
-        m.submodules.bridge, m.submodules.registers = bridge, file = self._bridge, self._file
-        m.d.comb += [bridge.rx.eq(self.serial_rx), self.serial_tx.eq(bridge.tx)]
-        for port, status in ((TENANT, file.tenant_link.status), (UNDERLAY, file.underlay_link.status)):
-            link = self._ports[port].link
-            m.d.comb += [
-                status.up.eq(link.up),
-                status.speed.eq(link.speed.as_value()),
-                status.full_duplex.eq(link.full_duplex),
-            ]
-        master, own, core = bridge.bus, file.bus, self._core.bus
-        ours = master.address[len(core.address)]
-        for slave, chosen in ((core, ~ours), (own, ours)):
-            m.d.comb += [
-                slave.request.eq(master.request & chosen),
-                slave.write.eq(master.write),
-                slave.address.eq(master.address),
-                slave.write_data.eq(master.write_data),
-                slave.write_bytes.eq(master.write_bytes),
-            ]
-        for name in ("ack", "read_data", "error"):
-            m.d.comb += getattr(master, name).eq(Mux(ours, getattr(own, name), getattr(core, name)))

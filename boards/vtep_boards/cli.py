@@ -147,7 +147,12 @@ def flash(
     board: Annotated[str, _BOARD],
     design: Annotated[str, _DESIGN] = "gateway",
     folder: Annotated[Path, _FOLDER] = _BUILDS,
-    cable: Annotated[str | None, typer.Option(help="Cable, as openFPGALoader names it.", show_default=False)] = None,
+    cable: Annotated[
+        str | None,
+        typer.Option(
+            help="JTAG cable, as openFPGALoader names it; a Colorlight 5A has none of its own.", show_default=False
+        ),
+    ] = None,
     volatile: Annotated[bool, typer.Option("--volatile", help="Into the FPGA, not into its flash.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the command, but do not run it.")] = False,
 ) -> None:

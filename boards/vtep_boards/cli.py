@@ -22,10 +22,10 @@ from .facts.board import Board
 
 __all__ = ["app", "main"]
 
-REFUSED, BROKEN, TOO_SLOW = 2, 3, 4
+REFUSED, BROKEN, TOO_SLOW, TOO_LARGE = 2, 3, 4, 5
 EXIT_CODES = (
     f"Exit code {REFUSED}: options or configuration refused. {BROKEN}: a tool failed. "
-    f"{TOO_SLOW}: the timing is not met, and no bitstream was made."
+    f"{TOO_SLOW}: the timing is not met. {TOO_LARGE}: the design does not fit. No bitstream is made then."
 )
 
 app = typer.Typer(
@@ -102,7 +102,7 @@ def build(
     from vtep_sim.synth.tools import ToolError
 
     from .designs import DESIGNS
-    from .flow import TimingError
+    from .flow import CapacityError, TimingError
     from .flow import build as build_bitstream
 
     if design not in DESIGNS:
@@ -117,6 +117,8 @@ def build(
             bitstream = build_bitstream(facts, made, place, seeds=numbers, progress=progress, about=about)
         except ToolError as error:
             raise FailedError(str(error), BROKEN) from error
+        except CapacityError as error:
+            raise FailedError(f"{design} does not fit {facts.name}\n{error}", TOO_LARGE) from error
         except TimingError as error:
             raise FailedError(
                 f"timing is not met on {facts.name}\n{error}\nreport: {place / 'report.html'}", TOO_SLOW

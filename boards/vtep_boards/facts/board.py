@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from vtep.mac.phy_registers import PhyStatus, RegisterChange
 
-__all__ = ["CENTERED_TAPS", "Board", "Clock", "Led", "Management", "Phy", "Rgmii", "Serial"]
+__all__ = ["CAPACITY", "CENTERED_TAPS", "Board", "Clock", "Led", "Management", "Phy", "Rgmii", "Serial"]
 
 RGMII_CLOCK_HZ = 125_000_000
 """RXC at 1000 Mb/s, its highest frequency."""
@@ -21,6 +21,17 @@ GDDRX1_RX.SCLK.Centered).
 Not verified: the real delay of each board's RXC, which depends on whether its pin leads to the clock network at once.
 nextpnr does not check setup and hold of pins.
 """
+
+
+CAPACITY = {
+    device: {"lut4": luts, "flip_flops": luts, "block_rams": rams, "multipliers": multipliers}
+    for names, luts, rams, multipliers in (
+        (("25k",), 24_288, 56, 28),
+        (("45k", "um-45k", "um5g-45k"), 43_848, 108, 72),
+    )
+    for device in names
+}
+"""What the devices have (as nextpnr counts it)."""
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ import pytest
 
 from vtep_boards.designs import DESIGNS
 from vtep_boards.facts import BOARDS
-from vtep_boards.flow import Bitstream, build, synthesise
+from vtep_boards.flow import Bitstream, CapacityError, build, check_capacity, synthesise
 from vtep_boards.report import ClockReport, Report, read_report
 from vtep_boards.top import Top
 
@@ -144,6 +144,27 @@ def test_a_report_counts_by_component_and_follows_paths() -> None:
     (clock,) = report.clocks
     assert (clock.name, clock.wanted, clock.reached) == ("tx", 62.5, 70.0)
     assert clock.path == ("design.mac.receiver.held[1]", "design.mac.widen.full")
+
+
+def test_what_does_not_fit_is_refused_by_component() -> None:
+    board = BOARDS[SMALLEST]
+    components = {"design.core": {"lut4": 24000, "block_rams": 50}, "design.mac": {"lut4": 288, "block_rams": 6}}
+    check_capacity(board, components)
+    components["phy0"] = {"lut4": 1}
+    with pytest.raises(CapacityError) as caught:
+        check_capacity(board, components)
+    assert str(caught.value).splitlines() == [
+        "24,289 lut4 of 24,288; the largest components:",
+        "  24,000 design.core",
+        "  288 design.mac",
+        "  1 phy0",
+    ]
+    check_capacity(BOARDS["versa-ecp5"], components)
+
+
+@pytest.mark.parametrize("board", BOARDS)
+def test_every_device_has_a_capacity(board: str) -> None:
+    check_capacity(BOARDS[board], {})
 
 
 def test_no_bitstream_is_left_of_a_build_that_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

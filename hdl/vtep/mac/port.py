@@ -2,12 +2,13 @@
 
 from typing import Any
 
-from amaranth.hdl import DomainRenamer, Module, Signal, Value
+from amaranth.hdl import DomainRenamer, Module, Mux, Signal, Value
 from amaranth.lib import wiring
 from amaranth.lib.cdc import FFSynchronizer, PulseSynchronizer
 from amaranth.lib.wiring import In, Out
 
 from ..stream.packet import connect_packets, packet_signature
+from .gmii import Speed
 from .mac import Mac
 from .rgmii import RgmiiReceiver, RgmiiTransmitter, link_layout, receive_wires, transmit_wires
 
@@ -41,7 +42,8 @@ class RgmiiPort(wiring.Component):
 
     Notes
     -----
-    Either side takes a new speed over a few clocks after it was told, the transmitter between frames.
+    Either side takes a new speed over a few clocks after it was told, the transmitter between frames. While the link is
+    said to be down, it is 1000 Mb/s: so a PHY that says nothing works at least at that.
 
     Raises
     ------
@@ -85,12 +87,13 @@ class RgmiiPort(wiring.Component):
             source, domain = receiver.link, "rx"
         else:
             source, domain = self.told, "sync"
-        for target, value in (
-            ("sync", self.link.as_value()),
-            ("tx", Value.cast(transmitter.speed)),
-            ("rx", Value.cast(receiver.speed)),
+        speed = Signal(Speed)
+        m.d.comb += speed.eq(Mux(source.up, source.speed, Speed.MBPS_1000))
+        for target, value, bits in (
+            ("sync", self.link.as_value(), source.as_value()),
+            ("tx", Value.cast(transmitter.speed), speed.as_value()),
+            ("rx", Value.cast(receiver.speed), speed.as_value()),
         ):
-            bits = source.as_value() if target == "sync" else Value.cast(source.speed)
             m.d.comb += value.eq(bits if target == domain else _settled(m, bits, domain, target))
 
         active = Signal(2)

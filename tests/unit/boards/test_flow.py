@@ -49,6 +49,7 @@ def test_media_converter(tmp_path: Path) -> None:
         text = (tmp_path / "one" / name).read_text()
         assert str(tmp_path) not in text
         assert os.fspath(Path(__file__).parents[3]) not in text
+        assert "site-packages" not in text
     other = tmp_path / "quite" / "another"
     other.mkdir(parents=True)
     facts = BOARDS[SMALLEST]

@@ -16,6 +16,8 @@ ARGS ?=
 VERILATOR ?=
 # Where `make verilog` writes.
 OUT ?= build/verilog/vtep.v
+# Which board `make bitstream` is for.
+BOARD ?=
 # Where `make regs` writes.
 REGS ?= build/regs
 
@@ -27,7 +29,7 @@ export VTEP_VERILATOR := $(VERILATOR)
 # What stands in the report of `make test-full`.
 test-full: export TEST_ARGS = $(ARGS)
 
-.PHONY: help demo live-demo test test-full coverage lint verilog regs bench report clean setup
+.PHONY: help demo live-demo test test-full coverage lint verilog regs bitstream bench report clean setup
 
 define HELP
 OpenVTEP: make TARGET [VARIABLE=VALUE ...]
@@ -40,6 +42,7 @@ OpenVTEP: make TARGET [VARIABLE=VALUE ...]
   lint       format, lint and types of the sources
   verilog    write the core as one Verilog file
   regs       write the register map as SystemRDL, HTML, Markdown and a C header to build/regs
+  bitstream  build the gateway for a board: make bitstream BOARD=colorlight-i5 (.venv/bin/vtep-board list has them all)
   bench      measure rate, latency, the terms of RFC 2544, area, clock and fill; write tables and plots to build/bench
   report     one HTML page of all figures that are there, build/report/report.html; measures RFC 2544 first where that
              is missing (up to an hour)
@@ -47,6 +50,7 @@ OpenVTEP: make TARGET [VARIABLE=VALUE ...]
 
   ARGS="..."        more options for the target's command, e.g. make verilog ARGS="--data-width 512"
   OUT=FILE          where verilog writes (build/verilog/vtep.v)
+  BOARD=NAME        the board of bitstream
   REGS=FOLDER       where regs writes (build/regs)
   JOBS=N            test processes at once (all cores)
   VERILATOR=NAME    a Verilator of your own, by path or by its name on PATH, instead of the pinned 5.048
@@ -95,6 +99,10 @@ verilog: .venv/stamp
 
 regs: .venv/stamp
 	$(BIN)/vtep-hdl regs -o "$(REGS)" $(ARGS)
+
+bitstream: .venv/stamp
+	@test -n "$(BOARD)" || { echo "make bitstream BOARD=NAME; the boards:" >&2; $(BIN)/vtep-board list >&2; exit 2; }
+	@$(ENTER) vtep-board build "$(BOARD)" $(ARGS)
 
 bench: .venv/stamp
 	@$(ENTER) vtep-sim bench $(ARGS)

@@ -13,6 +13,7 @@ import typer.main
 from amaranth.lib.wiring import In
 
 import vtep.cli
+import vtep_boards.cli
 import vtep_sim.cli
 from vtep.config import DATA_WIDTHS, Mode, VtepParameters
 from vtep.vxlan.axi import VtepAxi
@@ -24,7 +25,7 @@ ROOT = Path(__file__).resolve().parents[3]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 DOCUMENTS = [ROOT / "README.md", *sorted(ROOT.glob("docs/*.md")), ROOT / "tests/vectors/README.md"]
 MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
-CLI = {"vtep-sim": vtep_sim.cli.app, "vtep-hdl": vtep.cli.app}
+CLI = {"vtep-sim": vtep_sim.cli.app, "vtep-hdl": vtep.cli.app, "vtep-board": vtep_boards.cli.app}
 BENCH = ("bubbles", "latency", "rfc2544", "area", "speed", "idle")
 TYPES = {"data_width": DATA_WIDTHS, "encap_mode": tuple(Mode), "decap_mode": tuple(Mode)}
 
@@ -65,6 +66,12 @@ def options_of(program: str) -> dict[str, dict[str, bool]]:
     }
 
 
+def arguments_of(program: str, name: str) -> int:
+    """How many arguments a command takes."""
+    parameters = typer.main.get_command(CLI[program]).commands[name].params  # type: ignore[attr-defined]
+    return sum(parameter.param_type_name == "argument" for parameter in parameters)
+
+
 def unknown(command: list[str]) -> list[str]:
     """What in ``command`` does not exist."""
     program, *rest = command
@@ -86,9 +93,12 @@ def unknown(command: list[str]) -> list[str]:
     if rest[0] not in options:
         return [rest[0]]
     known, wrong, values = options[rest[0]], [], iter(rest[1:])
+    arguments = arguments_of(program, rest[0])
     for word in values:
         if word not in known:
-            wrong.append(word)
+            if word.startswith("-") or arguments <= 0:
+                wrong.append(word)
+            arguments -= 1
         elif known[word]:
             next(values, None)
     return wrong
@@ -115,6 +125,8 @@ def test_commands_are_found() -> None:
         "vtep-sim walk",
         "vtep-sim run --tenant-inn a.pcap",
         "vtep-hdl verilog --no-data-width",
+        "vtep-board build colorlight-i5 colorlight-i9",
+        "vtep-board list colorlight-i5",
     ],
 )
 def test_a_command_that_does_not_exist_is_found(command: str) -> None:

@@ -1,0 +1,50 @@
+"""The designs by name, as the command line builds them for a board."""
+
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from amaranth.lib import wiring
+
+from vtep.config import Mode
+from vtep.control.initial import Initial, dumps
+from vtep.control.registers import build_hash
+from vtep_host.config import load
+from vtep_host.difference import contents
+from vtep_host.tables import limits_of
+
+from .facts.board import Board
+from .gateway import GATEWAY, Gateway
+from .media_converter import MediaConverter
+from .registers import configuration_hash
+
+__all__ = ["DESIGNS", "Made"]
+
+Made = tuple[wiring.Component, dict[str, Any]]
+"""A design, and what a report is to say of it."""
+
+
+def _gateway(board: Board, config: Path | None) -> Made:
+    initial = Initial({}, ()) if config is None else contents(load(config, limits_of(GATEWAY)), GATEWAY)
+    configuration = configuration_hash(board.name, dumps(initial, GATEWAY))
+    parameters = {key: value.value if isinstance(value, Mode) else value for key, value in asdict(GATEWAY).items()}
+    design = Gateway(GATEWAY, *initial, configuration=configuration, in_band=board.phy.status is None)
+    return design, {
+        "design": "gateway",
+        "build_hash": f"{build_hash(GATEWAY):#010x}",
+        "configuration_hash": f"{configuration:#010x}",
+        "parameters": parameters,
+    }
+
+
+def _media_converter(board: Board, config: Path | None) -> Made:
+    if config is not None:
+        raise ValueError("a media converter has no configuration")
+    return MediaConverter(in_band=board.phy.status is None), {"design": "media-converter"}
+
+
+DESIGNS: dict[str, Callable[[Board, Path | None], Made]] = {
+    "gateway": _gateway,
+    "media-converter": _media_converter,
+}

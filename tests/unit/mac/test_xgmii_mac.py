@@ -11,7 +11,7 @@ from vtep.mac.xgmii_mac import XgmiiMac
 WORD = 6.4e-9
 
 
-@pytest.mark.parametrize(("data_width", "core"), [(64, 0.95), (64, 3.0), (128, 1.7), (512, 3.1)])
+@pytest.mark.parametrize(("data_width", "core"), [(64, 0.95), (128, 1.7), (512, 3.1)])
 def test_frames_from_one_to_the_other(rng: random.Random, data_width: int, core: float) -> None:
     m = Module()
     periods = {"a": WORD * core, "b": WORD * core * 1.0002, "line": WORD, "back": WORD}
@@ -20,7 +20,7 @@ def test_frames_from_one_to_the_other(rng: random.Random, data_width: int, core:
     m.submodules.a = DomainRenamer({"sync": "a", "tx": "line", "rx": "back"})(a)
     m.submodules.b = DomainRenamer({"sync": "b", "rx": "line", "tx": "back"})(b)
     m.d.comb += [b.xgmii_rx.rxd.eq(a.xgmii_tx.txd), b.xgmii_rx.rxc.eq(a.xgmii_tx.txc)]
-    sent = random_packets(rng, 30, lanes=data_width // 8, longest=300, errors=0.2)
+    sent = random_packets(rng, 12, lanes=data_width // 8, longest=200, errors=0.2)
     padded = [(packet.ljust(60, b"\0"), error) for packet, error in sent]
     receptions, other = [], []
 

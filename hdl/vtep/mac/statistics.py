@@ -122,7 +122,7 @@ class MacStatistics(wiring.Component):
         m.d.comb += frames.o.ready.eq(bank.ready & last)
         with m.If(counted):
             m.d.sync += step.eq(Mux(last, 0, step + 1))
-            m.d.comb += bank.bytes.eq(Mux(step == 0, frame.length, 0))
+            m.d.comb += bank.bytes.eq(frame.length)  # it is read beside one of the counters only
             with m.Switch(step):
                 for number, (condition, index) in enumerate(steps):
                     with m.Case(number):

@@ -2,6 +2,8 @@
 
 from random import Random
 
+from cocotbext.eth import GmiiFrame
+
 from .cases import case
 from .mac_bench import MacBench
 from .mac_carriers import DELIMITER, PREAMBLE, Carrier, carrier, cut, fcs, scapy_frame
@@ -45,6 +47,23 @@ async def minimum_frames_fill_the_line_at_100(dut, rng):
     await bench.set_speed(100)
     gaps = await bench.exchange([carrier(scapy_frame(rng, 60)) for _ in range(15)])
     assert gaps[5:] == [12] * 9
+
+
+@case
+async def a_preamble_short_of_a_nibble(dut, rng):
+    """Bytes begin where the delimiter says; a nibble that is over in the end is none of the frame."""
+    bench = MacBench(dut)
+    await bench.start()
+    await bench.set_speed(100)
+    carriers = [carrier(scapy_frame(rng, 60 + number)) for number in range(3)]
+    for content, _ in carriers:
+        whole = [nibble for byte in content for nibble in (byte & 15, byte >> 4)]
+        nibbles = [*whole[1:], rng.randrange(16)]
+        bench.phy.rx.send_nowait(
+            GmiiFrame([low | high << 4 for low, high in zip(nibbles[::2], nibbles[1::2], strict=True)])
+        )
+    got, _ = await bench.collect(len(carriers))
+    assert got == [entry.wire for entry in bench.outcomes(carriers)]
 
 
 @case

@@ -41,7 +41,7 @@ class Simulations:
 
     def outcome(self, build, module: str, name: str):
         """Result of one cocotb test (a `vtep_sim.cocotb.build.Result`)."""
-        from vtep_sim.cocotb.build import prepare, simulate
+        from vtep_sim.cocotb.build import simulate
 
         if (module, name) not in self.results.get(build.name, {}):
             config = self.session.config
@@ -51,7 +51,7 @@ class Simulations:
                 if params.get("build") is build:
                     wanted.add((params["module"], params["name"]))
             coverage = config.option.coverage
-            folder = prepare(build.parameters, root_of(config), name=build.name, coverage=coverage)
+            folder = build.prepare(root_of(config), coverage=coverage)
             results = simulate(
                 build.parameters,
                 folder,
@@ -59,7 +59,8 @@ class Simulations:
                 sorted(name for _, name in wanted),
                 seed=config.option.seed,
                 python_path=[HERE],
-                environment={"VTEP_DEEP": "1"} if build.deep or config.option.full else {},
+                top=build.top,
+                environment=build.environment | ({"VTEP_DEEP": "1"} if build.deep or config.option.full else {}),
                 coverage=coverage,
             )
             self.results[build.name] = {key: results[key[1]] for key in wanted}

@@ -2,7 +2,7 @@
 
 import pytest
 
-from vtep_sim.cocotb.build import prepare_monitor, simulate
+from vtep_sim.cocotb.build import MONITOR, prepare_monitor, simulate
 
 CASES = (
     "a_stream_that_keeps_the_rules_counts_nothing",
@@ -15,6 +15,6 @@ CASES = (
 @pytest.mark.parametrize("width", [8, 16, 64])
 def test_monitor(width, system_root, here):
     folder = prepare_monitor(system_root, width)
-    results = simulate(None, folder, ["vtep_cases.monitor"], CASES, seed=0, python_path=[here])
+    results = simulate(None, folder, ["vtep_cases.monitor"], CASES, top=MONITOR, seed=0, python_path=[here])
     for name, result in results.items():
         assert result.failure is None, f"{name}: {result.failure}"

@@ -13,11 +13,11 @@ from ..stream.fifo import TokenQueue
 from ..stream.packet import packet_signature
 from .gmii import PREAMBLE, SFD, GmiiRx
 
-__all__ = ["MacReceiver", "reception_layout"]
+__all__ = ["RECEPTIONS", "MacReceiver", "reception_layout"]
 
 _COUNT_BITS = MAX_FRAME_LENGTH_LIMIT.bit_length() + 1
 
-_RECEPTIONS = 16
+RECEPTIONS = 16
 """Frames between the line and the verdict on their FCS: no more fit into the clocks of `FcsCheck`."""
 
 
@@ -90,7 +90,7 @@ class MacReceiver(wiring.Component):
         m = Module()
         gmii = self.gmii
         m.submodules.check = check = self._check
-        m.submodules.receptions = receptions = TokenQueue(reception_layout(), _RECEPTIONS, register_output=True)
+        m.submodules.receptions = receptions = TokenQueue(reception_layout(), RECEPTIONS, register_output=True)
         beat, token = check.i, receptions.i
 
         carrier = Signal()

@@ -11,7 +11,7 @@ from amaranth.lib.wiring import In, Out
 from ..config import check_data_width, check_power_of_two
 from .packet import packet_layout, packet_signature
 
-__all__ = ["MIN_DEPTH", "PacketCrossing"]
+__all__ = ["MIN_DEPTH", "STAGES", "PacketCrossing", "hand_over"]
 
 MIN_DEPTH = 16
 """Beats of the smallest crossing."""
@@ -85,8 +85,8 @@ class PacketCrossing(wiring.Component):
         # Beats that were written, of complete packets only, and beats that were read. They count twice around the
         # memory, so that full is not empty.
         written, read = (Signal(range(2 * self._depth), name=name, reset_less=True) for name in ("written", "read"))
-        self._write(m, memory, written, _hand_over(m, read, "read", "write"))
-        self._read(m, memory, read, _hand_over(m, written, "write", "read"))
+        self._write(m, memory, written, hand_over(m, read, "read", "write"))
+        self._read(m, memory, read, hand_over(m, written, "write", "read"))
         return m
 
     def _write(self, m: Module, memory: Memory, written: Signal, freed: Signal) -> None:
@@ -162,7 +162,7 @@ class PacketCrossing(wiring.Component):
             m.d.read += [next_read.eq(read), skip.eq(inside)]
 
 
-def _hand_over(m: Module, near: Signal, source: str, target: str) -> Signal:
+def hand_over(m: Module, near: Signal, source: str, target: str) -> Signal:
     """Return what ``near``, of the domain ``source``, was a while ago, for the domain ``target``."""
     name = f"{near.name}_to_{target}"
     held, far = (Signal.like(near, name=f"{name}_{end}", reset_less=True) for end in ("held", "far"))

@@ -27,11 +27,15 @@ from ..coverage import VARIABLE, structure
 from ..harness.build import cached_verilog, find_verilator
 
 __all__ = [
+    "MONITOR",
+    "RGMII_PADS",
+    "TOP",
     "Result",
     "core_verilog",
     "parameters_from_json",
     "parameters_to_json",
     "prepare",
+    "prepare_design",
     "prepare_monitor",
     "simulate",
     "slug",
@@ -41,6 +45,8 @@ HERE = Path(__file__).parent
 SOURCES = (HERE / "axis_monitor.v", HERE / "vtep_bench.v")
 UNCOUNTED, TOGGLES = HERE / "uncounted.vlt", HERE / "toggles.h"
 MONITOR, TOP = "axis_monitor", "vtep_bench"
+RGMII_PADS = HERE / "rgmii_pads.v"
+"""Module ``rgmii_pads``: the double-data-rate pads of an RGMII, behind which the Amaranth components stand."""
 
 FLAGS = (
     "--x-assign",
@@ -229,6 +235,39 @@ def prepare_monitor(root: Path, data_width: int) -> Path:
     return folder
 
 
+def prepare_design(root: Path, name: str, verilog: str, sources: Iterable[Path], top: str) -> Path:
+    """Build any design, all its signals visible, and return the folder.
+
+    Time is simulated in femtoseconds, so that clocks may be some parts in a million apart.
+
+    Parameters
+    ----------
+    root : Path
+        Folder in which builds are kept.
+    name : str
+        Name of the folder.
+    verilog : str
+        What Amaranth made of the design under test.
+    sources : iterable of Path
+        More Verilog.
+    top : str
+        Top module, in ``verilog`` or in ``sources``.
+
+    Raises
+    ------
+    SystemExit, subprocess.CalledProcessError, BuildError
+        A tool is missing or refuses; its output is in ``build.log`` of the folder.
+    """
+    folder = root / name
+    _environment()
+    with _locked(folder):
+        design = folder / "design.v"
+        if not design.exists() or design.read_text() != verilog:
+            design.write_text(verilog)
+        _build(root, folder, [design, *sources], top, {}, public=True, precision="1fs")
+    return folder
+
+
 def _build(
     root: Path,
     folder: Path,
@@ -238,11 +277,12 @@ def _build(
     *,
     public: bool = False,
     coverage: bool = False,
+    precision: str = "1ps",
 ) -> None:
     """Build a simulator unless ``folder`` holds the same one."""
     flags = (*FLAGS, *structure.FLAGS) if coverage else FLAGS
     tools = repr((flags, MAKE, find_verilator(), cocotb.__version__, sys.version))
-    digest = hashlib.sha256(repr((tools, top, sorted(values.items()), public)).encode())
+    digest = hashlib.sha256(repr((tools, top, sorted(values.items()), public, precision)).encode())
     for source in (*sources, TOGGLES):
         digest.update(source.read_bytes())
     stamp = folder / "stamp"
@@ -259,7 +299,7 @@ def _build(
         build_dir=folder / "sim",
         clean=True,
         build_args=flags,
-        timescale=("1ns", "1ps"),
+        timescale=("1ns", precision),
         parameters=values,
         log_file=folder / "build.log",
     )
@@ -273,6 +313,7 @@ def simulate(
     modules: Iterable[str],
     cases: Iterable[str],
     *,
+    top: str = TOP,
     tag: str = "results",
     seed: int,
     python_path: Iterable[Path] = (),
@@ -284,13 +325,15 @@ def simulate(
     Parameters
     ----------
     parameters : VtepParameters or None
-        What the simulator was built with; None: it is the monitor's.
+        What the core was built with; None: there is no core.
     folder : Path
-        What `prepare` returned.
+        What `prepare`, `prepare_design` or `prepare_monitor` returned.
     modules : iterable of str
         Python modules with the cocotb tests.
     cases : iterable of str
         Names of the tests to run; no two modules may have one in common.
+    top : str
+        Top module of the build.
     tag : str
         Name of the files that the simulation leaves in ``folder``: results as XML, and a log.
     seed : int
@@ -318,7 +361,7 @@ def simulate(
         "folder": str(folder),
         "results": str(results),
         "log": str(log),
-        "top": MONITOR if parameters is None else TOP,
+        "top": top,
         "path": [str(path) for path in python_path],
         "environment": {
             "VTEP_PARAMETERS": "" if parameters is None else parameters_to_json(parameters),

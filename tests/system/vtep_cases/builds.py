@@ -1,8 +1,11 @@
 """The parameter sets that the system tests build."""
 
 from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
 
 from vtep.config import DATA_WIDTHS, Mode, VtepParameters
+from vtep_sim.cocotb.build import TOP, prepare
 
 __all__ = ["ALL", "DEEP_WIDTHS", "Build"]
 
@@ -20,6 +23,12 @@ class Build:
     parameters: VtepParameters
     deep: bool = False
     brief: bool = True
+    top: ClassVar[str] = TOP
+    environment: ClassVar[dict[str, str]] = {}
+
+    def prepare(self, root: Path, *, coverage: bool = False) -> Path:
+        """Build it, unless it is there."""
+        return prepare(self.parameters, root, name=self.name, coverage=coverage)
 
 
 def _plain(width: int) -> Build:

@@ -10,6 +10,7 @@ import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from random import Random
+from typing import Any
 
 import cocotb
 
@@ -25,7 +26,7 @@ class Case:
 
     module: str
     name: str
-    when: Callable[[VtepParameters], bool]
+    when: Callable[[Any], bool]  # of a build: of its parameters, where it is one of the core
     deep: bool
 
 
@@ -50,7 +51,7 @@ def scale(brief: int, deep: int) -> int:
     return deep if os.environ.get("VTEP_DEEP") else brief
 
 
-def case(function=None, *, when: Callable[[VtepParameters], bool] = lambda p: True, deep: bool = False, name=None):
+def case(function=None, *, when: Callable[[Any], bool] = lambda p: True, deep: bool = False, name=None):
     """Register a cocotb test. Its seed comes from ``VTEP_SEED`` and its name, and is logged."""
 
     def register(function):

@@ -1,0 +1,106 @@
+"""Counters of a MAC, against the definitions of RFC 2819 written out."""
+
+import random
+from collections import Counter
+
+import pytest
+from amaranth.hdl import ClockDomain, Module
+
+from helpers.packet_bench import simulate_clocks
+from vtep.mac.statistics import COUNTERS, MacStatistics
+
+LONGEST = 1518
+CLASSES = {64: (64, 64), 65: (65, 127), 128: (128, 255), 256: (256, 511), 512: (512, 1023), 1024: (1024, 1518)}
+
+
+def counted(frame: dict[str, int]) -> Counter:
+    """The counters that a received frame raises."""
+    size = frame["length"]
+    out = Counter({"etherStatsPkts": 1, "etherStatsOctets": size})
+    bad, short, long = frame["fcs_error"], size < 64, size > LONGEST
+    if short:
+        out["etherStatsFragments" if bad else "etherStatsUndersizePkts"] += 1
+    elif long:
+        out["etherStatsJabbers" if bad else "etherStatsOversizePkts"] += 1
+    elif bad:
+        out["etherStatsCRCAlignErrors"] += 1
+    else:
+        for kind in ("broadcast", "multicast"):
+            out[f"etherStats{kind.title()}Pkts"] += frame[kind]
+    for low, high in CLASSES.values():
+        if low <= size <= high:
+            out[f"etherStatsPkts{low}Octets" if low == high else f"etherStatsPkts{low}to{high}Octets"] += 1
+    out["etherStatsDropEvents"] += frame["dropped"]
+    return +out
+
+
+def some_frame(rng: random.Random) -> dict[str, int]:
+    edges = [edge + delta for pair in CLASSES.values() for edge in pair for delta in (-1, 0, 1)]
+    size = rng.choice((*edges, rng.randrange(1, 32768), 32767))
+    address = rng.choice(("", "broadcast", "multicast"))
+    return {
+        "length": size,
+        "fcs_error": int(rng.random() < 0.3),
+        "too_short": int(size < 64),
+        "too_long": int(size > LONGEST),
+        "broadcast": int(address == "broadcast"),
+        "multicast": int(address == "multicast"),
+        "dropped": int(rng.random() < 0.2),
+    }
+
+
+@pytest.mark.parametrize("core", [10.0, 8.0, 1.3])
+def test_no_event_is_lost(rng: random.Random, core: float) -> None:
+    """A frame each ten or eleven clocks of 156.25 MHz, as on a full line; all other events as often, at once."""
+    m = Module()
+    periods = {"sync": core * 1e-9, "rx": 6.4e-9, "tx": 6.4e-9 * 1.0002}
+    m.domains += [ClockDomain(name) for name in periods]
+    m.submodules.dut = dut = MacStatistics()
+    frames = [some_frame(rng) for _ in range(60)]
+    wanted: Counter = sum((counted(frame) for frame in frames), Counter())
+    sent = 70
+    done = []
+
+    async def receive(ctx):
+        await ctx.tick("rx").repeat(60)
+        for number, frame in enumerate(frames):
+            false = rng.random() < 0.5
+            wanted["aFalseCarriers"] += false
+            ctx.set(dut.reception, frame)
+            ctx.set(dut.received, 1)
+            ctx.set(dut.false_carrier, false)
+            await ctx.tick("rx")
+            ctx.set(dut.received, 0)
+            ctx.set(dut.false_carrier, 0)
+            await ctx.tick("rx").repeat(10 if number % 2 else 9)
+        done.append("rx")
+
+    async def transmit(ctx):
+        await ctx.tick("tx").repeat(60)
+        for number in range(sent):
+            ctx.set(dut.sent, 1)
+            await ctx.tick("tx")
+            ctx.set(dut.sent, 0)
+            await ctx.tick("tx").repeat(10 if number % 2 else 9)
+        done.append("tx")
+
+    async def read(ctx):
+        while len(done) < 2:
+            late = rng.random() < 0.05
+            wanted["aFramesLostDueToIntMACXmitError"] += late
+            ctx.set(dut.too_long, late)
+            await ctx.tick()
+        ctx.set(dut.too_long, 0)
+        await ctx.tick().repeat(120)
+        values = {}
+        for name, place in COUNTERS.items():
+            ctx.set(dut.read_index, place.entry)
+            ctx.set(dut.read_field, place.field)
+            ctx.set(dut.read_enable, 1)
+            await ctx.tick()
+            ctx.set(dut.read_enable, 0)
+            values[name] = await ctx.tick().sample(dut.read_value).until(dut.read_valid)
+        assert {name: value for name, (value,) in values.items() if value} == +wanted
+
+    wanted["aFramesTransmittedOK"] = sent
+    simulate_clocks(m, periods, receive, transmit, read, rng=rng)

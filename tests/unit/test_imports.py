@@ -2,6 +2,7 @@
 
 import ast
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -67,10 +68,16 @@ def within(module: str, part: str) -> bool:
     return module == part or module.startswith(part + ".")
 
 
+@cache
+def import_nodes(text: str) -> tuple[ast.AST, ...]:
+    """What may import something; sources are walked again and again."""
+    return tuple(node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Import | ast.ImportFrom | ast.Call))
+
+
 def imported(sources: Sources, module: str) -> Iterator[str]:
     """Every module of the house that ``module`` imports, wherever in its text, by absolute name."""
     package = module.rsplit(".", 1)[0]
-    for node in ast.walk(ast.parse(sources[module])):
+    for node in import_nodes(sources[module]):
         names: list[str] = []
         match node:
             case ast.Import():

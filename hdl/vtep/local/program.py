@@ -236,8 +236,8 @@ class _Program(Assembler):
         self.label("loop")
         self.jump("frame", Condition.FRAME)
         self.label("others")
-        self.control(Operation.FIRST, condition=Condition.TICK, target="tick")
         self.jump("write", Condition.WRITE)
+        self.control(Operation.FIRST, condition=Condition.TICK, target="tick")
         self.jump("wake", Condition.WAKE)
         self.jump("loop")
 

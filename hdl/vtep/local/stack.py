@@ -18,6 +18,7 @@ from .sequencer import Sequencer, own_addresses, publication, table_write
 
 __all__ = ["LocalStack", "events_layout"]
 
+MIN_CLOCK_FREQUENCY = 1000
 MAX_CLOCK_FREQUENCY = 1_000_000_000
 
 
@@ -51,7 +52,7 @@ class LocalStack(wiring.Component):
     data_width : int
         Of the packet streams: 8, 16, 32, 64, 128, 256 or 512.
     clock_frequency : int
-        Hz of ``sync``, 4000 .. 10^9.
+        Hz of ``sync``, 1000 .. 10^9.
     max_frame_length : int
         Longest frame in bytes that is answered, 128 .. 16383. A longer one may be, if there is room.
     neighbors : int
@@ -107,7 +108,7 @@ class LocalStack(wiring.Component):
     ) -> None:
         lanes = check_data_width(data_width) // 8
         self._data_width = data_width
-        self._tick = check_range("clock_frequency", clock_frequency, 1000 * TICKS, MAX_CLOCK_FREQUENCY) // TICKS
+        self._tick = check_range("clock_frequency", clock_frequency, MIN_CLOCK_FREQUENCY, MAX_CLOCK_FREQUENCY) // TICKS
         check_range("max_frame_length", max_frame_length, MIN_FRAME_LENGTH_LIMIT, MAX_FRAME_LENGTH_LIMIT)
         check_range("neighbors", neighbors, 1, MAX_NEIGHBORS)
         check_range("reachable_seconds", reachable_seconds, 1, MAX_REACHABLE_SECONDS)

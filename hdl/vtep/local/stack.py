@@ -47,6 +47,11 @@ class LocalStack(wiring.Component):
     asking had become slow. A family without own address is not asked for. What solicitations tell of their senders is
     not used (RFC 4861 section 7.2.3 has it as a SHOULD).
 
+    The core's decapsulator has one output pipeline: a frame that the host port does not take stands in front of all
+    that follow, and VXLAN traffic to tenants stops, then ``underlay_rx``. Hence ``i`` takes a beat a clock at the
+    core's width, whatever the stack is doing. The other way a frame is let on ``underlay_tx`` when all of it is in the
+    core's queue, so ``o`` may be slow.
+
     Parameters
     ----------
     data_width : int

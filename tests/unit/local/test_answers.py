@@ -224,18 +224,22 @@ def test_what_is_answered(rng: random.Random, data_width: int, full: bool) -> No
     """And with a tag, whose priority is kept."""
     cases = list(ANSWERED.items())
     if data_width != 64 and not full:
-        cases = rng.sample(cases, 5)
+        cases = rng.sample(cases, 3)
     untagged = answers(rng, [frame for _, (frame, _, _) in cases], data_width=data_width)
+    for (what, (_, wanted, event)), answer in zip(cases, untagged, strict=True):
+        check(answer, [wanted], event, what)
+    cases = cases if full else rng.sample(cases, min(len(cases), 8))
     with_tag = answers(rng, [tagged(frame) for _, (frame, _, _) in cases], data_width=data_width)
-    for (what, (_, wanted, event)), plain, other in zip(cases, untagged, with_tag, strict=True):
-        check(plain, [wanted], event, what)
-        check(other, [tagged(wanted)], event, f"{what}, tagged")
+    for (what, (_, wanted, event)), answer in zip(cases, with_tag, strict=True):
+        check(answer, [tagged(wanted)], event, f"{what}, tagged")
 
 
 def test_what_is_not_answered(rng: random.Random, full: bool) -> None:
     cases = [(what, frame, event) for what, (frame, event) in UNANSWERED.items()]
     if full:
         cases += [(what, tagged(frame), event) for what, frame, event in cases if "tag" not in what]
+    else:
+        cases = rng.sample(cases, 30)
     found = answers(rng, [frame for _, frame, _ in cases])
     for (what, _, event), answer in zip(cases, found, strict=True):
         check(answer, [], event, what)
@@ -259,7 +263,7 @@ def test_one_family_alone(rng: random.Random) -> None:
 
 
 def test_pings_of_many_sizes(rng: random.Random, full: bool) -> None:
-    sizes = [1, 2, 3, 22, 23, 24, 1472]
+    sizes = [1, 2, 23, 1472]
     if full:
         sizes = [*range(80), *range(1440, 1473)]
     data = [rng.randbytes(size) for size in sizes]
@@ -276,7 +280,7 @@ def test_jumbo_pings(rng: random.Random) -> None:
 
 
 def test_back_pressure_and_pauses(rng: random.Random, full: bool) -> None:
-    cases = list(ANSWERED.values()) if full else rng.sample(list(ANSWERED.values()), 6)
+    cases = list(ANSWERED.values()) if full else rng.sample(list(ANSWERED.values()), 3)
     for stall, idle in ((0.9, 0.0), (0.5, 0.5)):
         found = answers(rng, [frame for frame, _, _ in cases], data_width=8, stall=stall, idle=idle)
         assert [answer.only for answer in found] == [wanted for _, wanted, _ in cases]
@@ -310,8 +314,8 @@ def test_a_marked_frame_is_forgotten(rng: random.Random) -> None:
 
 def test_what_finds_no_room_is_dropped_whole(rng: random.Random) -> None:
     """The input is never held up, which the bench asserts; all that fits is answered right."""
-    stack = Stack(rng, stall=0.5)
-    data = [rng.randbytes(rng.randint(100, 500)) for _ in range(24)]
+    stack = Stack(rng, stall=0.5, max_frame_length=256, buffer_bytes=512)
+    data = [rng.randbytes(rng.randint(1, 200)) for _ in range(20)]
 
     async def bench(ctx):
         for octets in data:

@@ -60,6 +60,8 @@ def test_replaces_or_drops(rng: random.Random, data_width: int, idle: float, sta
             await publish(ctx, dut, index, MACS.get(index))
         ready.append(True)
         await send_packets(ctx, dut.i, frames, rng=rng, idle=idle)
+        # What was sent last may be dropped behind all that is received.
+        await ctx.tick().repeat(dut.latency + 20)
 
     async def sink(ctx):
         received = await receive_packets(ctx, dut.o, len(wanted), rng=rng, stall=stall)

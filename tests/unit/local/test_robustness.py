@@ -103,11 +103,12 @@ def test_headers_cut_at_every_byte(rng: random.Random, kind: str, full: bool) ->
     # In front of some the whole one, so that the rest of the buffer is not empty.
     frames = [case for i, cut in enumerate(cases) for case in ((kind, whole), cut)[i % 4 != 0 :]]
     events = run(rng, frames, initial=[neighbor(PEER6)], buffer_bytes=2048)
-    for (what, _), told in zip(frames, events, strict=True):
+    for (what, frame), told in zip(frames, events, strict=True):
         if what == kind:
             assert set(told) <= set(ANSWERS), told
         else:
-            assert told in ({"malformed": 1}, {"ignored": 1}), (what, told)
+            # Without its destination a frame may be for another.
+            assert told == {"malformed": 1} or (len(frame) < 6 and told == {"ignored": 1}), (what, told)
 
 
 @pytest.mark.parametrize("kind", ["ping", "ping6", "solicit", "advertise"])

@@ -25,6 +25,7 @@ RANKS = {
     "vtep.control": 3,
     "vtep.vxlan": 4,
     "vtep.mac": 4,
+    "vtep.local": 4,
     "vtep.verilog": 5,
     "vtep.cli": 6,
 }
@@ -189,6 +190,7 @@ def test_sees_the_sources() -> None:
         ("vtep.packet.new", "from ..vxlan.axi import VtepAxi", "vtep.vxlan is not below vtep.packet"),
         ("vtep.lookup.new", "import vtep.integrity.crc", "vtep.integrity is not below vtep.lookup"),
         ("vtep.mac.new", "def f():\n    from vtep import vxlan", "vtep.vxlan is not below vtep.mac"),
+        ("vtep.local.new", "from ..vxlan.core import VtepCore", "vtep.vxlan is not below vtep.local"),
         ("vtep.config", "from .stream.packet import packet_layout", "vtep.stream is not below vtep.config"),
         ("vtep.stream.new", "import importlib\nimportlib.import_module('vtep_sim')", "nothing of the other folders"),
         ("vtep.stream.new", "if True:\n    from vtep_host.config import load", "nothing of the other folders"),

@@ -36,7 +36,7 @@ OpenVTEP: make TARGET [VARIABLE=VALUE ...]
 
   demo       run a real VXLAN capture through the Verilated core and compare it with the golden model
   live-demo  ping, TCP and iperf3 between namespaces, through the Verilated core and the kernel's VXLAN device; as root
-  test       the tests, in brief: widths 8, 64 and 512 in depth, the rest briefly
+  test       the tests, in brief: widths 8, 64 and 512 in depth, 32 and 128 briefly
   test-full  the tests, all in depth
   coverage   the system tests in depth, counting what they reach of the core and of its specification; hours
   lint       format, lint and types of the sources

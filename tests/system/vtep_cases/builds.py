@@ -12,6 +12,9 @@ __all__ = ["ALL", "DEEP_WIDTHS", "Build"]
 DEEP_WIDTHS = (8, 64, 512)
 """Widths that a brief run tests in depth."""
 
+BRIEF_WIDTHS = (*DEEP_WIDTHS, 32, 128)
+"""Widths that a brief run builds at all."""
+
 CT = Mode.CUT_THROUGH
 
 
@@ -32,7 +35,8 @@ class Build:
 
 
 def _plain(width: int) -> Build:
-    return Build(f"w{width}", VtepParameters(data_width=width), deep=width in DEEP_WIDTHS)
+    parameters = VtepParameters(data_width=width)
+    return Build(f"w{width}", parameters, deep=width in DEEP_WIDTHS, brief=width in BRIEF_WIDTHS)
 
 
 def _cut_through(width: int) -> Build:

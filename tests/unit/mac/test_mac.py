@@ -45,7 +45,10 @@ def padded(packet: bytes) -> bytes:
     return packet.ljust(60, b"\0")
 
 
-@pytest.mark.parametrize(("data_width", "core"), [(8, 1.0), (16, 1.0), (32, 2.0), (64, 4.0), (64, 1.0)])
+NARROW, SLOW = (pytest.param(*one, marks=pytest.mark.full) for one in ((16, 1.0), (64, 1.0)))
+
+
+@pytest.mark.parametrize(("data_width", "core"), [(8, 1.0), NARROW, (32, 2.0), (64, 4.0), SLOW])
 def test_frames_from_one_to_the_other(rng: random.Random, data_width: int, core: float) -> None:
     pair = Pair(data_width, rng, core=core, max_frame_length=300)
     sent = random_packets(rng, 25, lanes=data_width // 8, longest=300, errors=0.2)
@@ -126,7 +129,7 @@ def test_what_finds_no_room_is_dropped_whole_and_told(rng: random.Random) -> Non
     assert len(kept) - len(received) <= 3
 
 
-@pytest.mark.parametrize("side", ["a", "b", "line"])
+@pytest.mark.parametrize("side", [pytest.param("a", marks=pytest.mark.full), "b", "line"])
 def test_resets_cut_nothing(rng: random.Random, side: str) -> None:
     """Whatever of the three domains is reset: each frame arrives whole, or not at all, or marked."""
     pair = Pair(32, rng, core=2.0, max_frame_length=300)

@@ -49,7 +49,7 @@ def line_form(data: bytes, error: bool = False) -> list[tuple[int, int]]:
     return [(byte, 0) for byte in b"\x55" * 7 + b"\xd5" + data + fcs.to_bytes(4, "little")]
 
 
-@pytest.mark.parametrize(("pace", "gap"), [(1, 12), (1, 5), (2, 12), (10, 12)])
+@pytest.mark.parametrize(("pace", "gap"), [(1, 12), pytest.param(1, 5, marks=pytest.mark.full), (2, 12), (10, 12)])
 def test_every_length_back_to_back(rng: random.Random, pace: int, gap: int) -> None:
     lengths = [*range(1, 70, 1 + pace // 2), 300]
     packets = [(rng.randbytes(length), rng.random() < 0.2) for length in lengths]

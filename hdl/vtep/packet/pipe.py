@@ -43,10 +43,13 @@ class Staged:
     """A value together with the stage it is at (see the module's timing rule).
 
     With ``resets``, delaying registers are reset: strobes need that, for a reset may be shorter than the delay.
+    ``stands``: for so many clocks longer than its own the value of a frame stands still, whatever comes behind that
+    frame; so it needs not be delayed for these.
     """
 
-    def __init__(self, value: ValueLike, stage: int, *, resets: bool = False) -> None:
+    def __init__(self, value: ValueLike, stage: int, *, resets: bool = False, stands: int = 0) -> None:
         self.resets = resets
+        self.stands = stands
         self.value = Value.cast(value)
         self.stage = stage
         self.chain = [self.value]
@@ -62,19 +65,22 @@ class Stages:
         """The value of ``staged`` at ``stage``.
 
         A stage before its own gives the value undelayed: the caller has made sure by `first_stage` that the deciding
-        byte lies in an earlier beat.
+        byte lies in an earlier beat. So does a stage until which it stands: for a frame whose byte is there, it is
+        asked for with that beat or a later one, and the same byte of the next frame comes that much later.
         """
-        while len(staged.chain) <= stage - staged.stage:
+        clocks = max(0, stage - staged.stage - staged.stands)
+        while len(staged.chain) <= clocks:
             if len(staged.chain) == 1 and not isinstance(staged.value, Signal):
                 staged.chain[0] = self.wire(staged.value)
             delayed = Signal(staged.value.shape(), reset_less=not staged.resets)
             self.m.d.sync += delayed.eq(staged.chain[-1])
             staged.chain.append(delayed)
-        return staged.chain[max(0, stage - staged.stage)]
+        return staged.chain[clocks]
 
     def register(self, staged: Staged) -> Staged:
         """``staged``, one register later."""
-        return Staged(self.at(staged, staged.stage + 1), staged.stage + 1, resets=staged.resets)
+        stage = staged.stage + 1
+        return Staged(self.at(staged, stage), stage, resets=staged.resets, stands=max(0, staged.stands - 1))
 
     def wire(self, value: ValueLike, *, name: str | None = None) -> Signal:
         """``value`` as a signal. An expression is written out anew wherever it is used; a signal is not."""
@@ -228,7 +234,11 @@ class BeatPipe(Stages):
             with self.m.If(Cat(*hits).any()):
                 self.m.d.sync += register.eq(chosen)
             captured.append(register)
-        return Staged(Cat(*reversed(captured)), stage + 1)
+        return Staged(Cat(*reversed(captured)), stage + 1, stands=self._stands(places))
+
+    def _stands(self, places: Sequence[tuple[int, ValueLike]]) -> int:
+        """Beats of the next frame before the one that overwrites what was captured."""
+        return min(start for start, _ in places) // self.lanes
 
     def capture_test(
         self,
@@ -274,7 +284,7 @@ class BeatPipe(Stages):
         register = Signal(name=name, reset_less=True)
         with self.m.If(Cat(*hit).any()):
             self.m.d.sync += register.eq(Cat(*passes).any())
-        return Staged(register, stage + 1)
+        return Staged(register, stage + 1, stands=self._stands(places))
 
     def region(self, stage: int, begins: "Edges", ends: "Edges | None" = None, *, name: str) -> Value:
         """Lanes that lie in a region of the frame, at ``stage``.

@@ -575,7 +575,11 @@ class Encapsulator(wiring.Component):
         return store, reframer
 
     def _replicate(self, m: Module, heads: TokenQueue, tails: TokenQueue, launch: Value, outer: OuterHeader) -> None:
-        """Head-end replication: one copy a clock, for each tunnel of the flood list or the one of the FDB."""
+        """Head-end replication: a copy for each tunnel of the flood list, or the one of the FDB.
+
+        They come at `OuterHeader.pace`, which no frame of an Ethernet is held up by; shorter ones are where they are
+        dropped, since they leave nothing that takes the time.
+        """
         parameters = self._parameters
         entry = entry_of(self.config, Table.FLOOD, parameters)
         m.submodules.flood = flood = Memory(
@@ -625,8 +629,10 @@ class Encapsulator(wiring.Component):
         only = Signal()  # one copy at most, whatever the flood list says
         last = Signal()
         forgets = following.head.forget | (0 if self._cut_through else following.tail.bad)
+        rest = Signal(range(outer.pace))  # clocks until the next copy may follow
+        m.d.sync += rest.eq(Mux(ready, outer.pace - 1, rest - (rest != 0)))
         m.d.comb += [
-            ready.eq(occupied & launch),
+            ready.eq(occupied & launch & (rest == 0)),
             last.eq(only | target.last),
             taken.eq(~occupied | (0 if self._long else ready & last)),
             read.addr.eq(Mux(occupied & (1 if self._long else ~last), position, following.head.flood)),
@@ -646,23 +652,24 @@ class Encapsulator(wiring.Component):
         copy = Signal(copy_layout(parameters), reset_less=True)
         length = token.length if self._cut_through else tail.length
         payload = tail.payload if not self._cut_through else Const(0, 16)
-        m.d.sync += [
-            outer.strobe.eq(ready),
-            copy.forget.eq(forget),
-            copy.final.eq(last),
-            copy.tunnel.eq(Mux(token.unicast, token.tunnel, target.tunnel)),
-            copy.vni_index.eq(token.vni_index),
-            copy.vni.eq(token.vni),
-            copy.hash.eq(token.hash),
-            copy.strip.eq(token.strip),
-            copy.tci.eq(token.tci),
-            copy.length.eq(length),
-            copy.payload.eq(payload),
-            copy.tos.eq(token.inner.tos),
-            copy.ttl.eq(token.inner.ttl),
-            copy.df.eq(token.inner.df),
-            copy.macs.eq(token.macs),
-        ]
+        m.d.sync += outer.strobe.eq(ready)
+        with m.If(ready):
+            m.d.sync += [
+                copy.forget.eq(forget),
+                copy.final.eq(last),
+                copy.tunnel.eq(Mux(token.unicast, token.tunnel, target.tunnel)),
+                copy.vni_index.eq(token.vni_index),
+                copy.vni.eq(token.vni),
+                copy.hash.eq(token.hash),
+                copy.strip.eq(token.strip),
+                copy.tci.eq(token.tci),
+                copy.length.eq(length),
+                copy.payload.eq(payload),
+                copy.tos.eq(token.inner.tos),
+                copy.ttl.eq(token.inner.ttl),
+                copy.df.eq(token.inner.df),
+                copy.macs.eq(token.macs),
+            ]
         m.d.comb += outer.copy.eq(copy)
 
     def _formats(self) -> list[tuple[bool, bool, bool]]:

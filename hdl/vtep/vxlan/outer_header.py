@@ -24,6 +24,7 @@ from ..headers import (
     VXLAN_FLAG_I,
 )
 from ..integrity.checksum import WordSum
+from ..integrity.fcs import MIN_LENGTH
 from ..packet.pipe import Staged, Stages
 
 __all__ = ["OuterHeader", "copy_layout", "header_layout", "overhead", "prefix"]
@@ -121,16 +122,22 @@ class OuterHeader(wiring.Component):
     tunnel : In
         Its entry, 2 clocks later.
     strobe, copy : In
-        A copy, of `copy_layout`; one a clock.
+        A copy, of `copy_layout`, with ``strobe``. It stands still until the next one, which comes ``pace`` clocks later
+        at the earliest.
     cleared : Out(1)
         Low after reset until the IPv4 identifications are 0, one tunnel a clock; there may be no copy until then.
     ready, header : Out
         The same, ``latency`` clocks later, of `header_layout`.
     latency : int
         7 clocks.
+    pace : int
+        Clocks from a copy to the next: as many as the shortest frame of an Ethernet has beats on its way in, but no
+        more than what lets a copy's fields stand still until they are needed, 8. At 512 bits 1.
 
     Notes
     -----
+    What stands still needs no register in each stage: at 64 bits and below fields are kept once.
+
     Reset empties the pipeline and starts the IPv4 identifications at 0 again, which takes as many clocks as there
     are tunnels.
     """
@@ -138,6 +145,7 @@ class OuterHeader(wiring.Component):
     def __init__(self, parameters: VtepParameters) -> None:
         self._parameters = parameters
         self.latency = 7
+        self.pace = min(-(-MIN_LENGTH // parameters.lanes), self.latency + 1)
         super().__init__(
             {
                 "settings": In(settings_layout()),
@@ -158,15 +166,15 @@ class OuterHeader(wiring.Component):
         stages = Stages(m)
         # A clock in front of the first stage: the table is being read.
         m.d.comb += self.lookup_index.eq(self.copy.tunnel)
-        arrived = Signal(self.copy.shape(), reset_less=True)
+        stands = self.pace - 1
+        arrived = Staged(self.copy.as_value(), -1, stands=stands)
         arrives = Signal()
-        m.d.sync += [arrived.eq(self.copy), arrives.eq(self.strobe)]
+        m.d.sync += arrives.eq(self.strobe)
 
         # Stage 1: the tunnel's entry is there; choose between its fields and the inner packet's.
-        copy0 = Staged(arrived, 0)
         strobe = [Signal(name=f"strobe_{i}") for i in range(self.latency - 1)]
         m.d.sync += Cat(strobe).eq(Cat(arrives, strobe[:-1]))
-        copy = data.View(self.copy.shape(), stages.at(copy0, 1))
+        copy = data.View(self.copy.shape(), stages.at(arrived, 1))
         tunnel = self.tunnel
         ipv6 = tunnel.remote_is_ipv6 if parameters.ipv6 else Const(0, 1)
         inner_ecn = copy.tos[:2]
@@ -184,10 +192,11 @@ class OuterHeader(wiring.Component):
                 m.d.comb += df.eq(copy.df)
 
         def register(value: Value, name: str) -> Staged:
-            """``value``, at stage 1, in a register at stage 2."""
+            """``value``, at stage 1, in a register at stage 2, whatever is written into the table meanwhile."""
             signal = Signal(value.shape(), name=name, reset_less=True)
-            m.d.sync += signal.eq(value)
-            return Staged(signal, 2)
+            with m.If(strobe[0]):
+                m.d.sync += signal.eq(value)
+            return Staged(signal, 2, stands=stands)
 
         inner_length = stages.wire(copy.length - Mux(copy.strip, TAG_BYTES, 0), name="inner_length_now")[:LENGTH_BITS]
         mask = Cat(settings.source_port_bits > i for i in range(16))
@@ -198,12 +207,16 @@ class OuterHeader(wiring.Component):
         remote = register(tunnel.remote[: len(self.header.remote)], "remote")
         length = register(inner_length, "inner_length")
         source_port = register((settings.source_port_base + (copy.hash[:16] & mask))[:16], "source_port")
-        entry2 = Staged(tunnel, 1)
+        later = ("remote_mac", "vlan", "udp_checksum", "udp_port")
+        rest = data.StructLayout({name: tunnel_layout()[name].shape for name in later})
+        kept = Signal(rest)
+        m.d.comb += [kept[name].eq(tunnel[name]) for name, _ in rest]
+        entry2 = register(kept.as_value(), "entry")
 
         # Stage 2: lengths. Rule 4 is judged a clock later.
         inner = length.value
-        now = data.View(tunnel_layout(), stages.at(entry2, 2))
-        copy2 = data.View(self.copy.shape(), stages.at(copy0, 2))
+        now = data.View(rest, entry2.value)
+        copy2 = data.View(self.copy.shape(), stages.at(arrived, 2))
         packet = Signal(LENGTH_BITS + 2, reset_less=True)
         m.d.sync += packet.eq(inner + Mux(is6.value, IPV6.length, IPV4.length) + TUNNEL_BYTES)
         before_last = Signal(LENGTH_BITS + 1, reset_less=True)
@@ -214,7 +227,7 @@ class OuterHeader(wiring.Component):
         )
 
         too_big = Staged(stages.wire(packet > settings.underlay_mtu), 3)
-        identification = self._identification(m, stages, copy0, is6, df2, too_big, strobe[2])
+        identification = self._identification(m, stages, arrived, is6, df2, too_big, strobe[2])
 
         # IPv4 header checksum, without the identification at first, which comes later. What is added to a length is a
         # word of its own, so that no carry chain stands before the sum.
@@ -248,8 +261,8 @@ class OuterHeader(wiring.Component):
         def at(staged: Staged) -> Value:
             return stages.at(staged, last)
 
-        copy_then = data.View(self.copy.shape(), at(copy0))
-        then = data.View(tunnel_layout(), at(entry2))
+        copy_then = data.View(self.copy.shape(), at(arrived))
+        then = data.View(rest, at(entry2))
         m.d.sync += self.ready.eq(strobe[last - 1])
         values = {
             "forget": copy_then.forget,
@@ -258,7 +271,7 @@ class OuterHeader(wiring.Component):
             "vni_index": copy_then.vni_index,
             "tunnel": copy_then.tunnel,
             "inner_length": at(length),
-            "before_last": at(Staged(before_last, 3)),
+            "before_last": at(Staged(before_last, 3, stands=stands)),
             "strip": copy_then.strip,
             "ipv6": at(is6),
             "remote_mac": then.remote_mac,
@@ -287,7 +300,7 @@ class OuterHeader(wiring.Component):
         self,
         m: Module,
         stages: Stages,
-        copy0: Staged,
+        arrived: Staged,
         is6: Staged,
         df: Staged,
         too_big: Staged,
@@ -296,7 +309,7 @@ class OuterHeader(wiring.Component):
         """A counter for each tunnel, which rises with each packet that may be fragmented (RFC 6864)."""
         parameters = self._parameters
         tunnels = parameters.tunnels
-        copy = data.View(self.copy.shape(), stages.at(copy0, 3))
+        copy = data.View(self.copy.shape(), stages.at(arrived, 3))
         style = "distributed" if tunnels <= DISTRIBUTED_TUNNELS else "block"
         m.submodules.identifications = counters = Memory(
             shape=unsigned(16), depth=tunnels, init=[], attrs={"ram_style": style}
@@ -307,7 +320,7 @@ class OuterHeader(wiring.Component):
         sweep = Signal(range(tunnels))
         with m.If(~self.cleared):
             m.d.sync += [sweep.eq(sweep + 1), self.cleared.eq(sweep == tunnels - 1)]
-        tunnel1, tunnel2 = (data.View(self.copy.shape(), stages.at(copy0, stage)).tunnel for stage in (1, 2))
+        tunnel1, tunnel2 = (data.View(self.copy.shape(), stages.at(arrived, stage)).tunnel for stage in (1, 2))
         used = ~stages.at(is6, 3) & ~stages.at(df, 3)
         counts = strobe & used & ~too_big.value & ~copy.forget
         follows = Signal(reset_less=True)
@@ -323,8 +336,9 @@ class OuterHeader(wiring.Component):
             write.en.eq(~self.cleared | counts),
         ]
         value = Signal(16, reset_less=True)
-        m.d.sync += value.eq(Mux(used, current, 0))
-        return Staged(value, 4)
+        with m.If(strobe):
+            m.d.sync += value.eq(Mux(used, current, 0))
+        return Staged(value, 4, stands=self.pace - 1)
 
     def _udp_checksum(
         self,

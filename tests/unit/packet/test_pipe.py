@@ -67,6 +67,30 @@ def test_captures_at_places_that_earlier_bytes_decide(rng, data_width, idle):
         assert checked >= 2
 
 
+@pytest.mark.parametrize("data_width", WIDTHS)
+def test_captures_are_there_long_behind_the_frame(rng, data_width):
+    """At every stage asked for, of a frame that ends with the field or later, with the next one right behind it."""
+    lanes = data_width // 8
+    beats = Beats(lanes, 80)
+    fields = {"early": 3, "late": 37}
+    clocks_later = range(14)
+    for name, start in fields.items():
+        field = beats.pipe.capture(0, [(start, 1)], 2, name=name)
+        assert field.stands == start // lanes
+        for later in clocks_later:
+            stage = field.stage + later
+            beats.watch(f"{name} {later}", Staged(beats.pipe.at(field, stage), stage))
+    frames = [rng.randbytes(rng.choice((5, 6, 39, 39, 40, rng.randint(1, 90)))) for _ in range(60)]
+    accepted, values = beats.run(frames, rng, 0.0)
+    for name, start in fields.items():
+        held = [(frame, clocks) for frame, clocks in zip(frames, accepted, strict=True) if len(frame) >= start + 2]
+        assert len(held) > 10
+        for frame, clocks in held:
+            for later in clocks_later:
+                found = beats.value(clocks, values, f"{name} {later}", len(frame) - 1)
+                assert found == int.from_bytes(frame[start : start + 2], "big"), (name, later, len(frame))
+
+
 @pytest.mark.parametrize("data_width", [8, 64, 512])
 @pytest.mark.parametrize("idle", [0.0, 0.4])
 @pytest.mark.parametrize("deep", [False, True])

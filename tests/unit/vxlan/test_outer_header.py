@@ -153,9 +153,23 @@ def test_source_port(bits, port):
     simulate(dut, bench)
 
 
-def test_identifications_rise_for_each_tunnel_alone(rng):
-    """A copy a clock: only those that may be fragmented and leave count. Reset begins anew."""
-    dut = OuterHeader(PARAMETERS)
+def changing_table_of(dut, tunnels, rng):
+    """As `table_of`, but each entry is right in that clock only, as where it is overwritten in the next one."""
+
+    async def bench(ctx):
+        wanted = None
+        async for _, _, strobe, index in ctx.tick().sample(dut.strobe, dut.lookup_index):
+            ctx.set(dut.tunnel, tunnels[rng.choice(sorted(tunnels)) if wanted is None else wanted])
+            wanted = index if strobe else None
+
+    return bench
+
+
+@pytest.mark.parametrize(("data_width", "pace"), [(8, 8), (32, 8), (64, 8), (128, 4), (256, 2), (512, 1)])
+def test_identifications_rise_for_each_tunnel_alone(rng, data_width, pace):
+    """Copies at their pace: only those that may be fragmented and leave count. Reset begins anew."""
+    dut = OuterHeader(VtepParameters(data_width=data_width, tunnels=4, vnis=4))
+    assert dut.pace == pace
     reset = Signal()
     kinds = [
         {"df": DfMode.UNSET},
@@ -163,6 +177,11 @@ def test_identifications_rise_for_each_tunnel_alone(rng):
         {"df": DfMode.INHERIT},
         {"df": DfMode.UNSET, "remote_is_ipv6": 1},
     ]
+    tunnels = {
+        number: TUNNEL | kind | {"remote": rng.getrandbits(32), "remote_mac": rng.getrandbits(48), "udp_port": number}
+        for number, kind in enumerate(kinds)
+    }
+    clocks = 120 * pace
 
     async def bench(ctx):
         ctx.set(dut.settings, SETTINGS)
@@ -170,30 +189,43 @@ def test_identifications_rise_for_each_tunnel_alone(rng):
             await ctx.tick().until(dut.cleared)
             counters = [0] * 4
             expected = []
-            for clock in range(120 + dut.latency):
-                tunnel, df = rng.choice((0, 0, 2, 1, 3)), rng.getrandbits(1)
-                length, forget = rng.choice((60, 60, 60, 9000)), rng.random() < 0.2
-                copy = {"tunnel": tunnel, "df": df, "length": length, "forget": forget, "final": 1}
-                strobe = clock < 120 and rng.random() < 0.8
-                ctx.set(dut.copy, copy)
+            rest = 0
+            for clock in range(clocks + dut.latency):
+                strobe = clock < clocks and rest == 0 and rng.random() < 0.8
+                rest = pace - 1 if strobe else max(0, rest - 1)
+                if strobe:
+                    tunnel, df = rng.choice((0, 0, 2, 1, 3)), rng.getrandbits(1)
+                    length, forget = rng.choice((60, 60, 60, 9000)), rng.random() < 0.2
+                    macs = rng.getrandbits(96)
+                    ctx.set(
+                        dut.copy,
+                        {"tunnel": tunnel, "df": df, "length": length, "forget": forget, "final": 1, "macs": macs},
+                    )
+                    counted = tunnel == 0 or (tunnel == 2 and not df)
+                    leaves = length == 60 and not forget
+                    expected.append((leaves, tunnel, macs, counters[tunnel] if counted else 0))
+                    counters[tunnel] += counted and leaves
+                else:
+                    expected.append(None)
                 ctx.set(dut.strobe, strobe)
-                counted = tunnel == 0 or (tunnel == 2 and not df)
-                leaves = length == 60 and not forget
-                expected.append((strobe, leaves, counters[tunnel] if counted else 0))
-                counters[tunnel] += strobe and counted and leaves
                 if clock >= dut.latency:
-                    strobed, left, identification = expected[clock - dut.latency]
-                    assert ctx.get(dut.ready) == strobed
-                    if strobed and left:
-                        assert ctx.get(dut.header.identification) == identification
+                    then = expected[clock - dut.latency]
+                    assert ctx.get(dut.ready) == (then is not None)
+                    if then:
+                        left, tunnel, macs, identification = then
+                        header = ctx.get(dut.header)
+                        assert not left or header.identification == identification
+                        assert (header.tunnel, header.macs) == (tunnel, macs)
+                        for name in ("remote", "remote_mac"):
+                            assert header[name] == tunnels[tunnel][name], name
+                        assert header.destination_port == tunnel
                 await ctx.tick()
             assert counters[0] > 10
             ctx.set(reset, 1)
             await ctx.tick()
             ctx.set(reset, 0)
 
-    tunnels = {number: TUNNEL | kind for number, kind in enumerate(kinds)}
-    simulate(ResetInserter(reset)(dut), bench, background=[table_of(dut, tunnels)])
+    simulate(ResetInserter(reset)(dut), bench, background=[changing_table_of(dut, tunnels, rng)])
 
 
 def test_overhead():

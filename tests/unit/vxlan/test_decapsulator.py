@@ -202,8 +202,8 @@ def test_cut_through_latency(rng, data_width, latency):
     assert clocks["out"] - clocks["in"] == latency
 
 
-@pytest.mark.parametrize("data_width", [8, 32, 64])
-def test_lookups_of_frames_that_end_with_their_keys(rng, data_width):
+@pytest.mark.parametrize(("data_width", "idle"), [(8, 0.0), (32, 0.0), (32, 0.8), (64, 0.0)])
+def test_lookups_of_frames_that_end_with_their_keys(rng, data_width, idle):
     """Frames as close as they come, each with addresses of its own: whose groups are ours, whose tunnel counts."""
     parameters = VtepParameters(data_width=data_width, vnis=4, tunnels=4, max_frame_length=1500)
     dut = Decapsulator(parameters)
@@ -243,7 +243,7 @@ def test_lookups_of_frames_that_end_with_their_keys(rng, data_width):
             # In a part each, so that none is overwritten.
             await write_entry(ctx, dut.config, parameters, Table.REMOTE, tunnel, entry)
         await ctx.tick().repeat(3)
-        await send_packets(ctx, dut.i, frames, rng=rng)
+        await send_packets(ctx, dut.i, frames, rng=rng, idle=idle)
 
     async def tenant(ctx):
         await receive_packets(ctx, dut.tenant, len(carried), rng=rng)

@@ -54,6 +54,7 @@ class Driver:
         self.clock = 0
         self.last_strobe = -dut.spacing
         self.last_change = -dut.turn
+        self.cleared = 0
         self.held = None  # location and entry, which stand still behind a write or until a read is answered
         self.reading = None  # location, entry, clock
         self.lookup = None  # the keys under way, each with what it may find
@@ -93,6 +94,8 @@ class Driver:
         self.held = None if self.reading is None else self.held
         if write is not None:
             place, entry = write
+            # What is cleared may keep its tag.
+            self.cleared = table.entries.get(place, (0, 0))[0]
             self.held = write
             self.last_change = self.clock
             if not self.busy:
@@ -104,7 +107,7 @@ class Driver:
                 self.reading = (place, table.entries.get(place), self.clock)
         ctx.set(dut.location, place)
         ctx.set(dut.write_used, entry is not None)
-        ctx.set(dut.write_tag, plan.tag(entry[0]) if entry else -1)
+        ctx.set(dut.write_tag, plan.tag(entry[0] if entry else self.cleared))
         ctx.set(dut.write_value, entry[1] & (1 << dut.value_width) - 1 if entry else -1)
 
         ctx.set(dut.strobe, strobe is not None)

@@ -11,6 +11,7 @@ from .counters import COUNTER_ADDRESS_BITS
 from .tables import Table, entry_layout, settings_layout, table_capacity, write_layout
 
 __all__ = [
+    "WRITE_SPACING",
     "carried_event",
     "carried_layout",
     "config_bus",
@@ -21,9 +22,16 @@ __all__ = [
     "writes_to",
 ]
 
+WRITE_SPACING = 8
+"""Clocks between two table writes that differ: a register access of 4 for the difference, and one for the command."""
+
 
 def config_bus(parameters: VtepParameters) -> wiring.Signature:
-    """Settings, and the table write of this clock (``enable``), to every block that keeps a table."""
+    """Settings, and the table write of this clock (``enable``), to every block that keeps a table.
+
+    ``write`` stands still in the clock behind ``enable`` as well. While frames are inside, a write that is another than
+    the one before it comes `WRITE_SPACING` clocks behind that at earliest.
+    """
     return wiring.Signature(
         {
             "settings": Out(settings_layout()),

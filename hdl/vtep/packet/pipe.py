@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, ValueLike
 
-__all__ = ["WIDE", "BeatPipe", "Staged", "Stages", "first_stage"]
+__all__ = ["WIDE", "BeatPipe", "Staged", "Stages", "beats_apart", "first_stage"]
 
 WIDE = 16
 """From so many lanes on, a field has many places in one beat, and a decision is due within few clocks."""
@@ -24,6 +24,11 @@ WIDE = 16
 def gap(lanes: int, decided: int, used: int) -> int:
     """Beats between the beat with byte ``decided`` and the one with byte ``used``."""
     return used // lanes - decided // lanes
+
+
+def beats_apart(lanes: int, first: int) -> int:
+    """Least number of clocks from any beat of a frame to the beat with byte ``first`` of a later one."""
+    return first // lanes + 1
 
 
 def first_stage(lanes: int, needs: Iterable[tuple[int, int, int]]) -> int:

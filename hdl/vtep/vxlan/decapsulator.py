@@ -24,13 +24,13 @@ from ..headers import (
     VXLAN_FLAG_I,
 )
 from ..packet.length import FrameEnd, measure
-from ..packet.pipe import BeatPipe, Staged
+from ..packet.pipe import WIDE, BeatPipe, Staged, beats_apart
 from ..packet.reframer import Reframer, shift_fields
 from ..packet.store import FrameStore, command_layout
 from ..stream.fifo import TokenQueue
 from ..stream.packet import packet_signature
 from .classifier import Rule, first_rule, outcome, reason_index
-from .table_access import answer, hashed_table
+from .table_access import answer, lookup_table
 from .udp_check import udp_checksum_wrong
 from .underlay_parser import (
     OUTER_WORDS,
@@ -58,6 +58,15 @@ MAX_TAGS = 3
 
 PREFIX_BYTES = ETHERNET.length + MAX_TAGS * TAG_BYTES + IPV4.offset("header_checksum") + 2
 """Bytes of an outgoing frame up to the last that can be another than came in."""
+
+ADDRESSES_END = {4: ETHERNET.length + IPV4.length - 1, 6: ETHERNET.length + IPV6.length - 1}
+"""Last byte of the addresses of untagged frames, by family: there both keys of the remote table are known."""
+
+ADDRESSES_BEGIN = {which: ETHERNET.length + IPV4.offset(which) for which in ("source", "destination")}
+"""Where an address begins at earliest."""
+
+FIRST_VNI_END = ETHERNET.length + WORD * OUTER_WORDS[0] + UDP.length + 6
+"""Last byte of the VNI of frames with no tag and no options."""
 
 ECN_CE = 3
 ECN_ECT0 = 2
@@ -162,9 +171,9 @@ class Decapsulator(wiring.Component):
             error=arrived.error,
             max_frame_length=parameters.max_frame_length,
         )
-        self._tables(m)
+        self._tables(m, pipe)
         # Of stored frames, what a table gives passes a register, since it is far.
-        address_latency = self._groups.latency + (not pipe.shallow) + stored
+        address_latency = self._remotes.latency + stored
         vni_latency = self._vnis.latency + stored
         fields = parse_underlay(m, pipe, parameters, address_latency, vni_latency)
         self._fields, self._pipe, self._end = fields, pipe, end
@@ -233,17 +242,39 @@ class Decapsulator(wiring.Component):
             Rule.IP_LENGTH: flags[Rule.IP_LENGTH] | (tail & length_bad),
         }
 
-    def _tables(self, m: Module) -> None:
+    def _tables(self, m: Module, pipe: BeatPipe) -> None:
         """Index, tag and policy by VNI; tunnels to count for by outer source, groups that we are in by destination."""
         parameters = self._parameters
-        quick = parameters.decap_mode is Mode.CUT_THROUGH
-        self._vnis, vnis = hashed_table(m, Table.VNI_MAP, parameters, self.config, self.entries, quick=quick)
-        self._peers, peers = hashed_table(
-            m, Table.REMOTE, parameters, self.config, self.entries, name="peers", quick=quick
+        cut_through = parameters.decap_mode is Mode.CUT_THROUGH
+        # Where frames are stored and narrow, a lookup may take time; lookups begin with the last byte of their keys.
+        serial = not cut_through and pipe.lanes < WIDE
+
+        def spacing(last: int) -> int:
+            return beats_apart(pipe.lanes, last) if serial else 0
+
+        self._vnis = lookup_table(
+            m,
+            Table.VNI_MAP,
+            parameters,
+            self.config,
+            self.entries,
+            names=["vnis"],
+            spacing=spacing(FIRST_VNI_END),
+            quick=cut_through,
         )
-        self._groups, _ = hashed_table(m, Table.REMOTE, parameters, self.config, None, name="groups", quick=quick)
-        answer(m, wiring.flipped(self.entries), [vnis, peers])
-        m.d.comb += self.ready.eq(self._vnis.ready & self._peers.ready & self._groups.ready)
+        self._remotes = lookup_table(
+            m,
+            Table.REMOTE,
+            parameters,
+            self.config,
+            self.entries,
+            names=["peers", "groups"],
+            spacing=spacing(ADDRESSES_END[4]),
+            registered=not pipe.shallow,
+            quick=cut_through,
+        )
+        answer(m, wiring.flipped(self.entries), [self._vnis.answer, self._remotes.answer])
+        m.d.comb += self.ready.eq(self._vnis.ready & self._remotes.ready)
 
     def _rules(
         self, m: Module, pipe: BeatPipe, fields: UnderlayFields, end: FrameEnd
@@ -342,10 +373,20 @@ class Decapsulator(wiring.Component):
         flags[Rule.VXLAN_FLAGS] = flag(~vxlan[59], "no_i_flag")
         reserved = (vxlan[56:64] != VXLAN_FLAG_I) | (vxlan[32:56] != 0) | (vxlan[:8] != 0)
         flags[Rule.VXLAN_RESERVED] = flag(settings.reserved_strict & reserved, "reserved")
-        m.d.comb += self._vnis.lookup_key.eq(fields.vxlan.value[8:32])
-        vni_stage = fields.vxlan.stage + self._vnis.latency
-        vni = pipe.at(Staged(Cat(self._vnis.found, self._vnis.value), vni_stage), then)
-        policy = data.View(self._vnis.value.shape(), vni[1:])
+        vnis = self._vnis
+        words = pipe.at(fields.words, fields.vxlan.stage)
+        m.d.comb += [
+            vnis.keys[0].eq(fields.vxlan.value[8:32]),
+            vnis.strobe.eq(
+                Cat(
+                    pipe.hits(fields.vxlan.stage, FIRST_VNI_END + WORD * (count - OUTER_WORDS[0])) & words[i]
+                    for i, count in enumerate(OUTER_WORDS)
+                ).any()
+            ),
+        ]
+        vni_stage = fields.vxlan.stage + vnis.latency
+        vni = pipe.at(Staged(Cat(vnis.found[0], vnis.values[0]), vni_stage), then)
+        policy = data.View(vnis.values[0].shape(), vni[1:])
         self._vni_index, self._vlan, self._push = policy.index, policy.vlan, policy.push
         flags[Rule.UNKNOWN_VNI] = ~vni[0]
         flags[Rule.INNER_RUNT] = flag(udp_length < TUNNEL_BYTES + ETHERNET.length, "inner_runt")
@@ -364,15 +405,30 @@ class Decapsulator(wiring.Component):
         ipv6 = pipe.at(fields.ipv6, early)
         own = Signal(2)
         same4, same6, of_ipv6 = Signal(2), Signal(8), Signal()
-        keys = []
-        for which, table in (("source", self._peers), ("destination", self._groups)):
+        remotes = self._remotes
+        tag = pipe.at(fields.tag, early)
+        m.d.comb += remotes.strobe.eq(
+            Cat(
+                pipe.hits(early, last + TAG_BYTES * tagged) & (ipv6 == (family == 6)) & (tag == tagged)
+                for family, last in ADDRESSES_END.items()
+                for tagged in (0, 1)
+            ).any()
+        )
+        for number, which in enumerate(("source", "destination")):
+            wait = remotes.key_clocks[number]
+            family6 = ipv6
+            if wait:
+                # By then the next frame may have told its family; its addresses come later.
+                assert wait <= ADDRESSES_BEGIN[which] // pipe.lanes
+                family6 = Signal(name="was_ipv6", reset_less=True)
+                with m.If(remotes.strobe):
+                    m.d.sync += family6.eq(ipv6)
             address4 = ip_field(fields, pipe, early, IPV4.offset(which), 4)
+            key: Value = Cat(address4, Const(0, 1))
             if self._parameters.ipv6:
                 address6 = ip_field(fields, pipe, early, IPV6.offset(which), 16)
-                keys.append(Cat(Mux(ipv6, address6, address4), ipv6))
-            else:
-                keys.append(Cat(address4, Const(0, 1)))
-            m.d.comb += table.lookup_key.eq(keys[-1] if pipe.shallow else pipe.register_wire(keys[-1]))
+                key = Cat(Mux(family6, address6, address4), family6)
+            m.d.comb += remotes.keys[number].eq(key)
         address4 = ip_field(fields, pipe, early, IPV4.offset("destination"), 4)
         m.d.sync += [
             of_ipv6.eq(ipv6),
@@ -385,11 +441,11 @@ class Decapsulator(wiring.Component):
                 same6.eq(_same_words(address6, settings.ipv6)),
                 own[1].eq(of_ipv6 & settings.ipv6_used & same6.all()),
             ]
-        looked_up = early + (not pipe.shallow) + self._groups.latency
-        peer = self._peers.value
-        self._peer = pipe.at(Staged(Cat(self._peers.found & ~peer.group, peer.tunnel), looked_up), stage)
+        looked_up = early + remotes.latency
+        peer, destination = remotes.values
+        self._peer = pipe.at(Staged(Cat(remotes.found[0] & ~peer.group, peer.tunnel), looked_up), stage)
         # All of a value is 0 where nothing was found.
-        group = pipe.at(Staged(self._groups.value.group, looked_up), stage)
+        group = pipe.at(Staged(destination.group, looked_up), stage)
         return pipe.at(Staged(own, early + 2), stage).any() | group | settings.promiscuous
 
     def _ecn(

@@ -6,7 +6,7 @@ from helpers.packet_bench import assert_refused, simulate
 from helpers.register_bench import FULL, access, merge, read, write
 from vtep.config import VtepParameters
 from vtep.control.counters import COUNTER_ADDRESS_BITS
-from vtep.control.ports import config_bus, counter_bus, entry_read_bus
+from vtep.control.ports import WRITE_SPACING, config_bus, counter_bus, entry_read_bus
 from vtep.control.register_block import RegisterBlock
 from vtep.control.register_map import Access
 from vtep.control.registers import SETTINGS_PLACES, pack_settings
@@ -26,15 +26,27 @@ class Bench:
         self.tables = {}
         self.counters = {}
         self.writes = 0
+        self.spacings = set()
         self.strobes = {"clear": 0, "take_snapshot": 0}
         self.background = [self.write_tables, self.read_tables, self.read_counters, self.watch_counters]
 
     async def write_tables(self, ctx):
+        """Also holds the block to what serial tables rest on: how close writes come, and that they stand still."""
         config = self.dut.config
+        clock = last_change = -WRITE_SPACING
+        last, enabled = None, 0
         async for _, _, enable, written in ctx.tick().sample(config.enable, config.write):
+            now = written.table, written.index, written.entry
+            assert not enabled or now == last
             if enable:
                 self.writes += 1
                 self.tables[written.table, written.index] = written.entry
+                if now != last:
+                    self.spacings.add(clock - last_change)
+                    last_change = clock
+                last = now
+            enabled = enable
+            clock += 1
 
     async def read_tables(self, ctx):
         bus = self.dut.entries
@@ -338,6 +350,26 @@ def test_entries_are_written_whole_and_read_back(rng):
 
     bench.run(run)
     assert bench.writes > 10
+
+
+def test_writes_that_differ_keep_their_distance(rng):
+    bench = Bench(rng)
+    addresses = {register.name: address for address, register, _ in reversed(list(bench.map.words()))}
+
+    async def main(ctx):
+        ctx.set(bench.dut.ready, 1)
+        bus = bench.dut.bus
+        await write(ctx, bus, addresses["TABLE_SELECT"], Table.REMOTE.value)
+        for index in range(12):
+            await write(ctx, bus, addresses["TABLE_INDEX"], index)
+            for _ in range(rng.choice((1, 1, 2))):
+                await write(ctx, bus, addresses["TABLE_COMMAND"], 1)
+            if rng.random() < 0.3:
+                await ctx.tick().repeat(3)
+
+    simulate(bench.dut, main, background=bench.background)
+    assert bench.writes >= 12
+    assert min(bench.spacings) == WRITE_SPACING
 
 
 def test_refuses_commands_for_what_is_not_there(rng):

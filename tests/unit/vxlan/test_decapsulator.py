@@ -202,6 +202,62 @@ def test_cut_through_latency(rng, data_width, latency):
     assert clocks["out"] - clocks["in"] == latency
 
 
+@pytest.mark.parametrize(("data_width", "idle"), [(8, 0.0), (32, 0.0), (32, 0.8), (64, 0.0)])
+def test_lookups_of_frames_that_end_with_their_keys(rng, data_width, idle):
+    """Frames as close as they come, each with addresses of its own: whose groups are ours, whose tunnel counts."""
+    parameters = VtepParameters(data_width=data_width, vnis=4, tunnels=4, max_frame_length=1500)
+    dut = Decapsulator(parameters)
+    events = Events(dut)
+    sources = {4: [0x0A000100, 0x0A000101], 6: [0xFD << 120 | 0x100, 0xFD << 120 | 0x101]}
+    groups = {4: [0xEF000001, 0xEF000002], 6: [0xFF02 << 112 | 1, 0xFF02 << 112 | 2]}
+    # Of each two the first is known. Tunnel 0 has the IPv4 source, 1 the IPv6 source.
+    frames, at_host, reasons, carried = [], [], [], []
+    for _ in range(40):
+        family = rng.choice((4, 6))
+        source, group = rng.choice(sources[family]), rng.choice(groups[family])
+        known = group == groups[family][0]
+        short = rng.random() < 0.7
+        vni = rng.choice((100, 200, 300))
+        payload = b"" if short else udp(vxlan(INNER, vni), checksum=0)
+        packet = (ipv4 if family == 4 else ipv6)(payload, source=source, destination=group)
+        frame = ethernet(packet, 0x0800 if family == 4 else 0x86DD)
+        if rng.random() < 0.4:
+            frame = tag(frame, 5)
+        frames.append((frame, False))
+        if not known:
+            at_host.append((frame, False))
+        elif short:
+            reasons.append("udp_length")
+        elif vni == 300:
+            reasons.append("unknown_vni")
+        else:
+            tunnel = (0 if family == 4 else 1) if source == sources[family][0] else None
+            carried.append((vni // 100, tunnel, len(INNER)))
+
+    async def source_of_all(ctx):
+        await configure(ctx, dut, parameters)
+        for tunnel, (family, address, group) in enumerate(
+            [(4, sources[4][0], 0), (6, sources[6][0], 0), (4, groups[4][0], 1), (6, groups[6][0], 1)]
+        ):
+            entry = {"used": 1, "remote": address, "remote_is_ipv6": family == 6, "group": group, "tunnel": tunnel}
+            # In a part each, so that none is overwritten.
+            await write_entry(ctx, dut.config, parameters, Table.REMOTE, tunnel, entry)
+        await ctx.tick().repeat(3)
+        await send_packets(ctx, dut.i, frames, rng=rng, idle=idle)
+
+    async def tenant(ctx):
+        await receive_packets(ctx, dut.tenant, len(carried), rng=rng)
+
+    async def host(ctx):
+        assert await receive_packets(ctx, dut.host, len(at_host), rng=rng) == at_host
+        while len(events.reasons) < len(reasons) or len(events.carried) < len(carried):
+            await ctx.tick()
+
+    simulate(dut, source_of_all, tenant, host, background=[events.watch])
+    assert events.reasons == reasons
+    assert events.carried == carried
+
+
 def test_reset_forgets_frames_and_tables(rng):
     parameters = VtepParameters(vnis=4, tunnels=4, max_frame_length=1500)
     dut = Decapsulator(parameters)

@@ -14,6 +14,7 @@ from .tally import delays
 __all__ = ["CounterBank"]
 
 MAX_ENTRIES = 1 << 16
+MAX_FRAME_BITS = 16
 MAX_BYTE_BITS = 16
 HALF = 32
 
@@ -36,6 +37,8 @@ class CounterBank(wiring.Component):
         1 .. 65536.
     byte_bits : int
         Width of ``bytes``, 0 .. 16. With 0 there are only frame counters.
+    frame_bits : int
+        Width of ``frames``, 1 .. 16.
 
     Attributes
     ----------
@@ -43,17 +46,23 @@ class CounterBank(wiring.Component):
         Low after reset while the RAMs are being cleared, for ``entries`` clocks, at least 2. Events and commands in
         these clocks are lost; reads are not allowed.
     strobe : Signal(), in
-        An event: the frame counter of ``index`` (below ``entries``) rises by 1, its byte counter by ``bytes``. One per
-        clock; none is lost.
-    index, bytes : Signal, in
+        An event: the frame counter of ``index`` (below ``entries``) rises by ``frames``, its byte counter by ``bytes``.
+        One per clock; none is lost.
+    index, frames, bytes : Signal, in
+        ``frames`` is 1 if left alone.
+    earlier : Signal(), in
+        The event is from before the last command (if only that of the same clock), and counts as if it had come then.
+        Allowed until the clock after ``hold``, and for an index only before its first event after the command.
+    hold : Signal(), in
+        Such events are still to come. Only in clocks behind a command; ``busy`` stays high until it is low.
     clear : Signal(), in
         Set all counters to 0: an event of the same clock is the first that counts.
     take_snapshot : Signal(), in
-        Copy all counters, as they are without the event of the same clock.
+        Copy all counters, as they are without the event of the same clock (unless that is ``earlier``).
     busy : Signal(), out
         High from the clock after a command until all counters are cleared or copied: for ``entries`` clocks without an
-        event (one more if a read was waiting). Commands and reads in these clocks are not allowed; a read that was
-        waiting takes place, and shows a copy as it was before a snapshot or after.
+        event and without ``hold`` (one more if a read was waiting). Commands and reads in these clocks are not allowed;
+        a read that was waiting takes place, and shows counter and copy as before the command or after.
     read_enable : Signal(), in
         Read the counter ``read_field`` (0 frames, 1 bytes) of ``read_index``, or its copy if ``read_snapshot``. These
         three stand still from then until ``read_valid``, and there is no other ``read_enable`` in between. The read
@@ -72,14 +81,15 @@ class CounterBank(wiring.Component):
     Raises
     ------
     ValueError
-        ``entries`` or ``byte_bits`` is out of its range.
+        ``entries``, ``byte_bits`` or ``frame_bits`` is out of its range.
     """
 
     latency = 6
 
-    def __init__(self, entries: int, byte_bits: int = 0) -> None:
+    def __init__(self, entries: int, byte_bits: int = 0, frame_bits: int = 1) -> None:
         self.entries = check_range("entries", entries, 1, MAX_ENTRIES)
         self.byte_bits = check_range("byte_bits", byte_bits, 0, MAX_BYTE_BITS)
+        check_range("frame_bits", frame_bits, 1, MAX_FRAME_BITS)
         self._depth = max(2, entries)
         index = range(self._depth)
         super().__init__(
@@ -87,7 +97,10 @@ class CounterBank(wiring.Component):
                 "ready": Out(1),
                 "strobe": In(1),
                 "index": In(index),
+                "frames": In(frame_bits, init=1),
                 "bytes": In(byte_bits),
+                "earlier": In(1),
+                "hold": In(1),
                 "clear": In(1),
                 "take_snapshot": In(1),
                 "busy": Out(1),
@@ -110,13 +123,12 @@ class CounterBank(wiring.Component):
         walk, visit, marks = self._elaborate_walk(m, pending)
         stages = {
             "strobe": delays(m, count | visit | read, 4, "strobe"),
-            "count": delays(m, count, 2, "count"),
             "index": delays(
                 m, Mux(count, self.index, Mux(pending, self.read_index, walk)), 4, "index", reset_less=True
             ),
             "marks": delays(m, marks, 3, "marks"),
         }
-        amounts: list[Value] = [stages["count"][2]]
+        amounts = [delays(m, Mux(count, self.frames, 0), 2, "frames", reset_less=True)[2]]
         if self.byte_bits:
             amounts.append(delays(m, Mux(count, self.bytes, 0), 2, "bytes", reset_less=True)[2])
         halves = [self._elaborate_counter(m, field, amount, stages, walk) for field, amount in enumerate(amounts)]
@@ -135,15 +147,18 @@ class CounterBank(wiring.Component):
         """
         index = Signal(range(self._depth))
         ready, walking = Signal(), Signal()
-        registered = Signal(2)
-        marks = registered ^ Cat(self.take_snapshot & self.ready, self.clear & self.ready)
+        registered, before = Signal(2), Signal(2)
+        command = Cat(self.take_snapshot & self.ready, self.clear & self.ready)
+        marks = Mux(self.strobe & self.earlier, Mux(command.any(), registered, before), registered ^ command)
+        with m.If(command.any()):
+            m.d.sync += before.eq(registered)
         visit = Signal()
         m.d.comb += [
             self.ready.eq(ready),
             self.busy.eq(walking),
-            visit.eq(walking & ~self.strobe & ~pending),
+            visit.eq(walking & ~self.strobe & ~pending & ~self.hold),
         ]
-        m.d.sync += registered.eq(marks)
+        m.d.sync += registered.eq(registered ^ command)
         with m.If(~ready | visit):
             m.d.sync += index.eq(index + 1)
             with m.If(index == self._depth - 1):

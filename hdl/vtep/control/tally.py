@@ -1,22 +1,14 @@
-"""One counter of 64 bits in flip-flops, with a copy of it."""
+"""A short counter in flip-flops, which is emptied before it can overflow."""
 
-from amaranth.hdl import Module, Mux, Signal, Value
+from amaranth.hdl import Module, Signal, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from ..config import check_range
 
-__all__ = ["LAG", "Tally", "delayed", "delays"]
+__all__ = ["Tally", "delays"]
 
-LOW = 16
-HIGH = 48
-LAG = 3
-"""Clocks by which the upper bits follow the lower ones: a carry chain lies where it finds room, however far that is."""
-
-
-def delayed(m: Module, value: Value, clocks: int, name: str, *, reset_less: bool = False) -> Value:
-    """``value``, so many clocks later."""
-    return delays(m, value, clocks, name, reset_less=reset_less)[-1]
+MAX_BITS = 32
 
 
 def delays(m: Module, value: Value, clocks: int, name: str, *, reset_less: bool = False) -> list[Value]:
@@ -30,72 +22,63 @@ def delays(m: Module, value: Value, clocks: int, name: str, *, reset_less: bool 
 
 
 class Tally(wiring.Component):
-    """Adds up ``amount`` in every clock.
+    """Adds up ``amount`` in every clock until it is asked for.
 
     Parameters
     ----------
+    amount_bits : int
+        Width of an amount, 1 .. ``bits``.
     bits : int
-        Width of an amount, 1 .. 16.
+        Width of a sum, 1 .. 32. Whoever takes the sums sees to it that none overflows.
 
     Attributes
     ----------
-    amount : In(bits)
-    clear, take_snapshot : In(1)
-        Set the counter to 0, or copy it; the amount of the same clock counts afterwards.
-    read_snapshot : In(1)
-        Read the copy.
-    low : Out(16)
-    high : Out(48)
-        What is read: ``low`` of all amounts before this clock, ``high`` of those before the clock ``LAG`` clocks ago.
-        So a value is ``low`` of one clock with ``high`` of ``LAG`` clocks later.
+    amount : In(amount_bits)
+    set_aside : In(1)
+        Put the sum aside and begin again with the amount of this clock. What was aside is gone.
+    take : In(1)
+        ``value`` is taken in this clock. Not together with ``set_aside``.
+    aside : In(1)
+        Show and take the sum that was put aside, not the current one.
+    value : Out(bits)
+        The sum of all amounts since the last taking, without that of this clock.
 
     Notes
     -----
-    No carry is ever torn off. A command is in effect for ``low`` in the next clock. Reset clears the counter. The copy
-    is of no account until there was a snapshot.
+    No amount is lost or counted twice. Reset sets both sums to 0.
 
     Raises
     ------
     ValueError
-        ``bits`` is out of its range.
+        ``bits`` or ``amount_bits`` is out of its range.
     """
 
-    def __init__(self, bits: int) -> None:
-        check_range("bits", bits, 1, LOW)
+    def __init__(self, amount_bits: int, bits: int) -> None:
+        check_range("bits", bits, 1, MAX_BITS)
+        check_range("amount_bits", amount_bits, 1, bits)
         super().__init__(
             {
-                "amount": In(bits),
-                "clear": In(1),
-                "take_snapshot": In(1),
-                "read_snapshot": In(1),
-                "low": Out(LOW),
-                "high": Out(HIGH),
+                "amount": In(amount_bits),
+                "set_aside": In(1),
+                "take": In(1),
+                "aside": In(1),
+                "value": Out(bits),
             }
         )
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        low = Signal(LOW + 1)  # the highest bit is the carry of the last addition
-        high = Signal(HIGH)
-        low_copy = Signal(LOW, reset_less=True)
-        high_copy = Signal(HIGH, reset_less=True)
-        carry = delayed(m, low[LOW], LAG - 1, "carry")
-        clear = delayed(m, self.clear, LAG, "clear")
-        copy = delayed(m, self.take_snapshot, LAG, "copy")
-        snapshot = delayed(m, self.read_snapshot, LAG, "snapshot")
-        m.d.sync += [
-            low.eq(Mux(self.clear, 0, low[:LOW]) + self.amount),
-            high.eq(high + carry),
-        ]
-        with m.If(self.take_snapshot):
-            m.d.sync += low_copy.eq(low[:LOW])
-        with m.If(copy):
-            m.d.sync += high_copy.eq(high)
-        # Of all amounts since, one is in `low` where `carry` was taken, and does not carry.
-        with m.If(clear):
-            m.d.sync += high.eq(0)
-        m.d.comb += [
-            self.low.eq(Mux(self.read_snapshot, low_copy, low[:LOW])),
-            self.high.eq(Mux(snapshot, high_copy, high)),
-        ]
+        current, aside = Signal.like(self.value), Signal.like(self.value)
+        with m.If(self.set_aside | (self.take & ~self.aside)):
+            m.d.sync += current.eq(self.amount)
+        with m.Else():
+            m.d.sync += current.eq(current + self.amount)
+        with m.If(self.set_aside):
+            m.d.sync += aside.eq(current)
+        with m.Elif(self.take & self.aside):
+            m.d.sync += aside.eq(0)
+        with m.If(self.aside):
+            m.d.comb += self.value.eq(aside)
+        with m.Else():
+            m.d.comb += self.value.eq(current)
         return m

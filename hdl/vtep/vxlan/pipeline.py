@@ -41,7 +41,8 @@ class VtepPipeline(wiring.Component):
     ----------
     tenant_rx, underlay_rx, host_rx : In(stream)
         Packet streams; ``tenant_rx`` with ``length`` if the parameters say so. Their ``ready`` stays low after reset
-        until tables and counters are cleared, for as many clocks as the largest of them has entries, and until ``run``.
+        until tables and counters are cleared, for as many clocks as the largest table or bank of
+        counters has entries (64 at least), and until ``run``.
     tenant_tx, underlay_tx, host_tx : Out(stream)
         Packet streams.
     config : In(`config_bus`)

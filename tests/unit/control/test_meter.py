@@ -1,116 +1,51 @@
 import pytest
 from amaranth.hdl import ResetInserter, Signal
 
-import vtep.control.meter
-import vtep.control.tally
 from helpers.packet_bench import assert_refused, simulate
 from vtep.control.meter import PortMeter
 
-AGE = 2
-"""Clocks from a beat until a read sees it."""
-
-
-async def count(ctx, dut, rng, *, clocks, lanes, load, commands=0.0):
-    """Beats, reads and commands in random clocks; every value is that of all beats up to `AGE` clocks before the read.
-
-    ``commands``: chance of a command in a clock.
-    """
-    counters = (0, 0)
-    copies = None
-    history = []
-    expected = {}
-    quiet = AGE
-    for clock in range(clocks):
-        history.append(counters)
-        if clock in expected:
-            assert ctx.get(dut.read_value) == expected[clock], f"clock {clock}"
-        valid, ready, last = rng.random() < load, rng.random() < load, rng.random() < 0.3
-        empty = rng.randrange(lanes) if last else 0
-        field, snapshot = rng.getrandbits(1), copies is not None and rng.getrandbits(1)
-        command = rng.choice(("clear", "take_snapshot")) if rng.random() < commands else None
-        ctx.set(dut.valid, valid)
-        ctx.set(dut.ready, ready)
-        ctx.set(dut.payload.last, last)
-        ctx.set(dut.payload.empty, empty)
-        ctx.set(dut.payload.data, rng.getrandbits(8 * lanes))
-        ctx.set(dut.payload.error, rng.getrandbits(1))
-        ctx.set(dut.read_enable, 1)
-        ctx.set(dut.read_field, field)
-        ctx.set(dut.read_snapshot, snapshot)
-        ctx.set(dut.clear, command == "clear")
-        ctx.set(dut.take_snapshot, command == "take_snapshot")
-        quiet = 0 if command else quiet + 1
-        if clock >= AGE and quiet > AGE:
-            expected[clock + dut.latency] = (copies if snapshot else history[clock - AGE + 1])[field]
-        if command == "take_snapshot":
-            copies = counters
-        elif command == "clear":
-            counters = (0, 0)
-        if valid and ready:
-            counters = (counters[0] + last, counters[1] + lanes - empty)
-        await ctx.tick()
-    ctx.set(dut.clear, 0)
-    ctx.set(dut.take_snapshot, 0)
-    return counters
-
-
-def short(monkeypatch, bits):
-    """Make lower parts so short that carries come often."""
-    for module in (vtep.control.tally, vtep.control.meter):
-        monkeypatch.setattr(module, "LOW", bits)
-
 
 @pytest.mark.parametrize("data_width", [8, 64, 512])
 @pytest.mark.parametrize("load", [1.0, 0.7])
-def test_consistent_across_the_carry(rng, monkeypatch, data_width, load):
-    low = 8 if data_width == 512 else 4
-    short(monkeypatch, low)
-    dut = PortMeter(data_width)
-
-    async def bench(ctx):
-        frames, octets = await count(ctx, dut, rng, clocks=1200, lanes=data_width // 8, load=load)
-        assert octets >> low > 4, "too few carries"
-        assert data_width == 512 or frames >> low > 4
-
-    simulate(dut, bench)
-
-
-@pytest.mark.parametrize("data_width", [8, 64, 512])
-@pytest.mark.parametrize("load", [1.0, 0.7])
-def test_snapshots_and_clearing_are_of_one_instant(rng, monkeypatch, data_width, load):
-    short(monkeypatch, 8 if data_width == 512 else 4)
-    dut = PortMeter(data_width)
-
-    async def bench(ctx):
-        await count(ctx, dut, rng, clocks=2500, lanes=data_width // 8, load=load, commands=0.03)
-
-    simulate(dut, bench)
-
-
-def test_bytes_pass_the_first_carry_of_the_real_widths(rng):
-    dut = PortMeter(512)
-
-    async def bench(ctx):
-        _, octets = await count(ctx, dut, rng, clocks=1300, lanes=64, load=1.0)
-        assert octets > 1 << 16
-
-    simulate(dut, bench)
-    assert dut.read_value.shape().width == 64
-
-
-def test_reset_clears(rng):
-    dut = PortMeter(64)
+def test_counts_every_beat_once(rng, data_width, load):
+    """Sums are those of all beats up to 2 clocks before, taken and put aside in any clock."""
+    dut = PortMeter(data_width, 12, 18)
+    lanes = data_width // 8
     reset = Signal()
 
     async def bench(ctx):
-        await count(ctx, dut, rng, clocks=30, lanes=8, load=1.0, commands=0.3)
-        ctx.set(reset, 1)
-        await ctx.tick()
-        ctx.set(reset, 0)
-        await count(ctx, dut, rng, clocks=100, lanes=8, load=0.9)
+        nothing = (0, 0)
+        previous, current, aside = nothing, nothing, nothing
+        for clock in range(1500):
+            valid, ready, last = rng.random() < load, rng.random() < load, rng.random() < 0.3
+            empty = rng.randrange(lanes) if last else 0
+            reads_aside, resets = rng.getrandbits(1), clock == 700
+            command = rng.choice(("take", "set_aside")) if rng.random() < 0.05 else None
+            ctx.set(dut.valid, valid)
+            ctx.set(dut.ready, ready)
+            ctx.set(dut.payload.last, last)
+            ctx.set(dut.payload.empty, empty)
+            ctx.set(dut.payload.data, rng.getrandbits(8 * lanes))
+            ctx.set(dut.payload.error, rng.getrandbits(1))
+            ctx.set(dut.aside, reads_aside)
+            ctx.set(dut.take, command == "take")
+            ctx.set(dut.set_aside, command == "set_aside")
+            ctx.set(reset, resets)
+            assert (ctx.get(dut.frames), ctx.get(dut.bytes)) == (aside if reads_aside else current)
+            if command == "set_aside":
+                current, aside = nothing, current
+            elif command == "take" and reads_aside:
+                aside = nothing
+            elif command == "take":
+                current = nothing
+            current = (current[0] + previous[0], current[1] + previous[1])
+            previous = (int(last), lanes - empty) if valid and ready else nothing
+            if resets:
+                previous, current, aside = nothing, nothing, nothing
+            await ctx.tick()
 
     simulate(ResetInserter(reset)(dut), bench)
 
 
 def test_refuses_widths():
-    assert_refused("data_width must be one of", PortMeter, 24)
+    assert_refused("data_width must be one of", PortMeter, 24, 8, 8)

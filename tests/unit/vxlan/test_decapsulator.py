@@ -9,6 +9,7 @@ from vtep.config import Mode, VtepParameters
 from vtep.control.counters import DECAP_REASONS
 from vtep.control.tables import Table
 from vtep.vxlan.decapsulator import Decapsulator
+from vtep.vxlan.statistics import carried_spacing
 
 INNER = ethernet(ipv4(b"hello, tenant", source=0xC0000201, destination=0xC0000202, tos=2), 0x0800)
 LONG = ethernet(bytes(range(256)) * 2, 0x1234, destination=0xFFFFFFFFFFFF)
@@ -93,12 +94,17 @@ class Events:
 
     async def watch(self, ctx):
         dut = self.dut
+        spacing = carried_spacing(dut._parameters)["decap"]
+        since = spacing
         async for _, _, strobe, index, carried, frame in ctx.tick().sample(
             dut.reason.strobe, dut.reason.index, dut.carried.strobe, dut.carried.frame
         ):
+            since += 1
             if strobe:
                 self.reasons.append(DECAP_REASONS[index])
             if carried:
+                assert since >= spacing, "events of frames that were carried come too fast"
+                since = 0
                 self.carried.append((frame.vni, frame.tunnel if frame.tunnel_used else None, frame.length))
 
 

@@ -9,6 +9,7 @@ from vtep.config import Mode, VtepParameters
 from vtep.control.counters import ENCAP_REASONS
 from vtep.control.tables import DfMode, Table
 from vtep.vxlan.encapsulator import Encapsulator
+from vtep.vxlan.statistics import carried_spacing
 
 OWN4, OWN6, MAC = 0x0A000001, 0xFD << 120 | 1, 0x020000000001
 KNOWN, STRANGER, BROADCAST = 0x52540000000A, 0x52540000000B, 0xFFFFFFFFFFFF
@@ -97,12 +98,17 @@ class Events:
 
     async def watch(self, ctx):
         dut = self.dut
+        spacing = carried_spacing(dut._parameters)["encap"]
+        since = spacing
         async for _, _, strobe, index, carried, frame, too_big in ctx.tick().sample(
             dut.reason.strobe, dut.reason.index, dut.carried.strobe, dut.carried.frame, dut.too_big
         ):
+            since += 1
             if strobe:
                 self.reasons.append(ENCAP_REASONS[index])
             if carried:
+                assert since >= spacing, "events of frames that were carried come too fast"
+                since = 0
                 self.carried.append((frame.vni, frame.tunnel, frame.length))
             self.too_big += too_big
 

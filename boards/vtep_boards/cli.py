@@ -14,7 +14,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from vtep.cli import parameter_options
+from vtep.cli import with_parameters
 from vtep.config import Mode, VtepParameters
 
 from .facts import BOARDS
@@ -184,19 +184,8 @@ def flash(
         raise FailedError(f"{Path(command[0]).name} failed with code {status}", BROKEN)
 
 
-def _with_parameters(command: Callable[..., None]) -> Callable[..., None]:
-    """Give ``command(own options, **values)`` the options of the core's parameters in place of ``values``."""
-    from inspect import Parameter, Signature
-
-    own = [p for p in Signature.from_callable(command).parameters.values() if p.kind is not Parameter.VAR_KEYWORD]
-    parameters = [*own, *parameter_options()]
-    command.__signature__ = Signature(parameters)  # type: ignore[attr-defined]  # Typer reads it
-    command.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
-    return command
-
-
 @app.command(epilog=EXIT_CODES)
-@_with_parameters
+@with_parameters
 def synth(
     *,
     family: Annotated[str, typer.Option(help="ecp5, nexus, xcup, xcu, xc7 or cyclonev.")] = "xcup",

@@ -1,11 +1,15 @@
 """What a design has to do with a board, whichever: two ports, a serial line, and a light for each port."""
 
+from collections.abc import Mapping
+
+from amaranth.hdl import DomainRenamer, Module
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
+from vtep.mac.port import RgmiiPort
 from vtep.mac.rgmii import link_layout, receive_wires, transmit_wires
 
-__all__ = ["TENANT", "UNDERLAY", "design_signature", "port_domains"]
+__all__ = ["TENANT", "UNDERLAY", "add_ports", "design_signature", "port_domains"]
 
 TENANT, UNDERLAY = 0, 1
 """Which port is which."""
@@ -32,3 +36,13 @@ def design_signature() -> wiring.Signature:
         }
     )
     return wiring.Signature({"ports": Out(port).array(2), "serial_rx": In(1, init=1), "serial_tx": Out(1, init=1)})
+
+
+def add_ports(m: Module, design: wiring.Component, ports: Mapping[str, RgmiiPort]) -> None:
+    """Add a design's `RgmiiPort`s as submodules of these names, joined to its ``ports`` in their order."""
+    for number, (name, port) in enumerate(ports.items()):
+        m.submodules[name] = DomainRenamer(port_domains(number))(port)
+        outside = wiring.flipped(design.ports[number])
+        wiring.connect(m, outside.receive, port.receive)
+        wiring.connect(m, port.transmit, outside.transmit)
+        m.d.comb += [port.told.eq(outside.told), outside.link.eq(port.link), outside.activity.eq(port.activity)]

@@ -29,8 +29,6 @@ _LARGEST = 8
 
 _SYNTHESIS = (
     "read_rtlil top.il",
-    # ABC9's own check of its result takes longer than all the rest on wide XOR networks.
-    "scratchpad -set abc9.verify false",
     "synth_ecp5 -top top",
     # Where cells are from in whose source, those of Yosys' own libraries (=) too: the paths of this machine.
     "setattr -unset src =*/*",

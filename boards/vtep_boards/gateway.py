@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from amaranth.hdl import DomainRenamer, Module
+from amaranth.hdl import Module
 from amaranth.lib import wiring
 
 from vtep.config import VtepParameters
@@ -14,7 +14,7 @@ from vtep.vxlan.core import VtepCore
 
 from .clocks import CORE_HZ
 from .control import GatewayControl
-from .design import TENANT, UNDERLAY, design_signature, port_domains
+from .design import TENANT, UNDERLAY, add_ports, design_signature
 
 __all__ = ["BAUD", "GATEWAY", "Gateway"]
 
@@ -71,13 +71,8 @@ class Gateway(wiring.Component):
     def elaborate(self, platform: Any) -> Module:
         m = Module()
         m.submodules.core = core = self._core
-        for number, (port, name) in enumerate(zip(self._ports, ("tenant", "underlay"), strict=True)):
-            m.submodules[name] = DomainRenamer(port_domains(number))(port)
-            outside = wiring.flipped(self.ports[number])
-            wiring.connect(m, outside.receive, port.receive)
-            wiring.connect(m, port.transmit, outside.transmit)
-            m.d.comb += [port.told.eq(outside.told), outside.link.eq(port.link), outside.activity.eq(port.activity)]
         tenant, underlay = self._ports[TENANT], self._ports[UNDERLAY]
+        add_ports(m, self, {"tenant": tenant, "underlay": underlay})
         connect_packets(m, tenant.o, core.tenant_rx)
         connect_packets(m, core.tenant_tx, tenant.i)
         connect_packets(m, underlay.o, core.underlay_rx)

@@ -2,13 +2,13 @@
 
 from typing import Any
 
-from amaranth.hdl import DomainRenamer, Module
+from amaranth.hdl import Module
 from amaranth.lib import wiring
 
 from vtep.mac.port import RgmiiPort
 from vtep.stream.packet import connect_packets
 
-from .design import design_signature, port_domains
+from .design import add_ports, design_signature
 
 __all__ = ["MediaConverter"]
 
@@ -30,16 +30,8 @@ class MediaConverter(wiring.Component):
 
     def elaborate(self, platform: Any) -> Module:
         m = Module()
+        add_ports(m, self, {f"port{number}": port for number, port in enumerate(self._ports)})
         for number, port in enumerate(self._ports):
-            m.submodules[f"port{number}"] = DomainRenamer(port_domains(number))(port)
-            outside = wiring.flipped(self.ports[number])
-            wiring.connect(m, outside.receive, port.receive)
-            wiring.connect(m, port.transmit, outside.transmit)
-            m.d.comb += [
-                port.told.eq(outside.told),
-                outside.link.eq(port.link),
-                outside.activity.eq(port.activity),
-            ]
             connect_packets(m, port.o, self._ports[1 - number].i)
         m.d.comb += self.serial_tx.eq(self.serial_rx)
         return m

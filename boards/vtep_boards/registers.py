@@ -2,7 +2,7 @@
 
 import hashlib
 
-from vtep.control.register_map import Access, Choice, Field, Register, RegisterMap
+from vtep.control.register_map import Choice, Register, RegisterMap, constant_field, status_field
 
 __all__ = ["GATEWAY_BASE", "MAGIC", "configuration_hash", "gateway_registers"]
 
@@ -19,23 +19,6 @@ def configuration_hash(board: str, initial: str) -> int:
     return int.from_bytes(hashlib.sha256(f"{board}\n{initial}".encode()).digest()[:4])
 
 
-def _constant(name: str, low: int, width: int, value: int, description: str) -> Field:
-    return Field(name=name, low=low, width=width, access=Access.READ_ONLY, reset=value, description=description)
-
-
-def _status(name: str, low: int, width: int, description: str, choices: dict[str, Choice] | None = None) -> Field:
-    return Field(
-        name=name,
-        low=low,
-        width=width,
-        access=Access.READ_ONLY,
-        volatile=True,
-        reset=None,
-        description=description,
-        choices=choices or {},
-    )
-
-
 def gateway_registers(configuration: int) -> RegisterMap:
     """Declare the registers; ``configuration`` is `configuration_hash`."""
     speeds = {f"MBPS_{10**power}": Choice(power - 1, f"{10**power} Mb/s.") for power in (1, 2, 3)}
@@ -49,15 +32,17 @@ def gateway_registers(configuration: int) -> RegisterMap:
                 name="MAGIC",
                 address=0x000,
                 description="What this is.",
-                fields=(_constant("magic", 0, 32, MAGIC, 'The letters "GATE", the first in the highest byte.'),),
+                fields=(constant_field("magic", 0, 32, MAGIC, 'The letters "GATE", the first in the highest byte.'),),
             ),
             Register(
                 name="VERSION",
                 address=0x004,
                 description="Version of these registers.",
                 fields=(
-                    _constant("minor", 0, 16, VERSION[1], "Rises when registers or fields are added."),
-                    _constant("major", 16, 16, VERSION[0], "Rises when something changes that a driver relies on."),
+                    constant_field("minor", 0, 16, VERSION[1], "Rises when registers or fields are added."),
+                    constant_field(
+                        "major", 16, 16, VERSION[0], "Rises when something changes that a driver relies on."
+                    ),
                 ),
             ),
             Register(
@@ -65,7 +50,7 @@ def gateway_registers(configuration: int) -> RegisterMap:
                 address=0x008,
                 description="Tells bitstreams of one build apart (the core's BUILD_HASH tells builds apart).",
                 fields=(
-                    _constant(
+                    constant_field(
                         "hash", 0, 32, configuration, "First 32 bits of a SHA-256 of board and power-on contents."
                     ),
                 ),
@@ -76,9 +61,9 @@ def gateway_registers(configuration: int) -> RegisterMap:
                     address=0x010 + 4 * number,
                     description=f"Link of the {name.lower()}'s port.",
                     fields=(
-                        _status("up", 0, 1, "It is up."),
-                        _status("speed", 1, 2, "Its speed.", speeds),
-                        _status("full_duplex", 3, 1, "It is full duplex."),
+                        status_field("up", 0, "It is up.", reset=None),
+                        status_field("speed", 1, "Its speed.", width=2, reset=None, choices=speeds),
+                        status_field("full_duplex", 3, "It is full duplex.", reset=None),
                     ),
                 )
                 for number, name in enumerate(("TENANT", "UNDERLAY"))

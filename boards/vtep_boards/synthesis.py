@@ -38,7 +38,6 @@ def synthesise(
     progress(f"Yosys: synthesis for {family}")
     script = [
         f"read_rtlil {family}.il",
-        "scratchpad -set abc9.verify false",
         FAMILIES[family],
         f"write_json {family}.json",
     ]

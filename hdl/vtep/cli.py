@@ -14,7 +14,7 @@ import typer
 from .config import Mode, VtepParameters
 from .output_file import write_output
 
-__all__ = ["PARAMETER_HELP", "app", "main", "parameter_options"]
+__all__ = ["PARAMETER_HELP", "app", "main", "parameter_options", "with_parameters"]
 
 app = typer.Typer(
     help="The VTEP core as hardware, and its registers. [bold]vtep-hdl verilog --help[/] lists what can be built.",
@@ -72,7 +72,7 @@ def parameter_options(panel: str = "Parameters of the core") -> list[Parameter]:
     return options
 
 
-def _with_parameters(command: Callable[..., None]) -> Callable[..., None]:
+def with_parameters(command: Callable[..., None]) -> Callable[..., None]:
     """Give ``command(own options, **values)`` the options of `parameter_options` in place of ``values``."""
     own = [p for p in Signature.from_callable(command).parameters.values() if p.kind is not Parameter.VAR_KEYWORD]
     parameters = [*own, *parameter_options()]
@@ -115,7 +115,7 @@ _MODE = typer.Option(help="Sets --encap-mode and --decap-mode where they are not
 
 
 @app.command(help=_flowing(_VERILOG_HELP))
-@_with_parameters
+@with_parameters
 def verilog(
     *,
     output: Annotated[Path, typer.Option("-o", "--output", help="File to write; - is standard output.")] = Path(
@@ -147,7 +147,7 @@ Example:
 
 
 @app.command(help=_flowing(_REGS_HELP))
-@_with_parameters
+@with_parameters
 def regs(
     *,
     output: Annotated[Path, typer.Option("-o", "--output", help="Folder to write to; made if need be.")] = Path("regs"),

@@ -5,7 +5,17 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 
-__all__ = ["WORD_BITS", "WORD_BYTES", "Access", "Choice", "Field", "Register", "RegisterMap"]
+__all__ = [
+    "WORD_BITS",
+    "WORD_BYTES",
+    "Access",
+    "Choice",
+    "Field",
+    "Register",
+    "RegisterMap",
+    "constant_field",
+    "status_field",
+]
 
 WORD_BITS = 32
 WORD_BYTES = WORD_BITS // 8
@@ -88,6 +98,43 @@ class Field:
         if not 0 <= value < 1 << self.width:
             raise ValueError(f"{self.name} must be an integer within 0 .. {(1 << self.width) - 1}, not {value!r}")
         return value << self.low
+
+
+def constant_field(
+    name: str, low: int, width: int, value: int, description: str, choices: Mapping[str, Choice] | None = None
+) -> Field:
+    """Declare a field that reads as ``value``."""
+    return Field(
+        name=name,
+        low=low,
+        width=width,
+        access=Access.READ_ONLY,
+        reset=int(value),
+        description=description,
+        choices=choices or {},
+    )
+
+
+def status_field(
+    name: str,
+    low: int,
+    description: str,
+    *,
+    width: int = 1,
+    reset: int | None = 0,
+    choices: Mapping[str, Choice] | None = None,
+) -> Field:
+    """Declare a field that reads as what the hardware makes it."""
+    return Field(
+        name=name,
+        low=low,
+        width=width,
+        access=Access.READ_ONLY,
+        volatile=True,
+        description=description,
+        reset=reset,
+        choices=choices or {},
+    )
 
 
 @dataclass(frozen=True, kw_only=True)

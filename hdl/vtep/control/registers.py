@@ -11,7 +11,7 @@ from typing import Any
 
 from ..config import LENGTH_BITS, Mode, VtepParameters
 from .counters import COUNTER_ADDRESS_BITS
-from .register_map import WORD_BITS, Access, Choice, Field, Register, RegisterMap
+from .register_map import WORD_BITS, Access, Choice, Field, Register, RegisterMap, constant_field, status_field
 from .tables import Table, entry_layout, settings_layout, table_capacity, table_entries
 
 __all__ = [
@@ -131,32 +131,6 @@ def vtep_registers(parameters: VtepParameters, settings: Mapping[str, int] | Non
     )
 
 
-def _constant(
-    name: str, low: int, width: int, value: int, description: str, choices: Mapping[str, Choice] | None = None
-) -> Field:
-    return Field(
-        name=name,
-        low=low,
-        width=width,
-        access=Access.READ_ONLY,
-        reset=int(value),
-        description=description,
-        choices=choices or {},
-    )
-
-
-def _status(name: str, low: int, description: str, *, width: int = 1, reset: int | None = 0) -> Field:
-    return Field(
-        name=name,
-        low=low,
-        width=width,
-        access=Access.READ_ONLY,
-        volatile=True,
-        description=description,
-        reset=reset,
-    )
-
-
 def _command(name: str, low: int, description: str) -> Field:
     return Field(name=name, low=low, width=1, access=Access.WRITE_ONLY, description=description)
 
@@ -176,32 +150,34 @@ def _identification(parameters: VtepParameters) -> tuple[Register, ...]:
             name="MAGIC",
             address=0x000,
             description="What this is.",
-            fields=(_constant("magic", 0, 32, MAGIC, 'The letters "VTEP", the first in the highest byte.'),),
+            fields=(constant_field("magic", 0, 32, MAGIC, 'The letters "VTEP", the first in the highest byte.'),),
         ),
         Register(
             name="VERSION",
             address=0x004,
             description="Version of this register map. Drivers of another major version must keep off.",
             fields=(
-                _constant("minor", 0, 16, VERSION[1], "Rises when registers or fields are added."),
-                _constant("major", 16, 16, VERSION[0], "Rises when something changes that a driver relies on."),
+                constant_field("minor", 0, 16, VERSION[1], "Rises when registers or fields are added."),
+                constant_field("major", 16, 16, VERSION[0], "Rises when something changes that a driver relies on."),
             ),
         ),
         Register(
             name="BUILD_HASH",
             address=0x008,
             description="Tells builds apart.",
-            fields=(_constant("hash", 0, 32, build_hash(parameters), "First 32 bits of a SHA-256 of all parameters."),),
+            fields=(
+                constant_field("hash", 0, 32, build_hash(parameters), "First 32 bits of a SHA-256 of all parameters."),
+            ),
         ),
         Register(
             name="BUILD",
             address=0x00C,
             description="What was built.",
             fields=(
-                _constant("data_width", 0, 10, parameters.data_width, "Width of the datapath in bits."),
-                _constant("encap_mode", 16, 1, mode(parameters.encap_mode), "Encapsulation.", choices=modes),
-                _constant("decap_mode", 17, 1, mode(parameters.decap_mode), "Decapsulation.", choices=modes),
-                _constant(
+                constant_field("data_width", 0, 10, parameters.data_width, "Width of the datapath in bits."),
+                constant_field("encap_mode", 16, 1, mode(parameters.encap_mode), "Encapsulation.", choices=modes),
+                constant_field("decap_mode", 17, 1, mode(parameters.decap_mode), "Decapsulation.", choices=modes),
+                constant_field(
                     "tenant_length",
                     18,
                     1,
@@ -209,8 +185,8 @@ def _identification(parameters: VtepParameters) -> tuple[Register, ...]:
                     "The tenant input carries each frame's length beside its first beat.",
                     choices=built,
                 ),
-                _constant("ipv6", 19, 1, parameters.ipv6, "IPv6 underlay.", choices=built),
-                _constant("udp_checksum", 20, 1, parameters.udp_checksum, "UDP checksum units.", choices=built),
+                constant_field("ipv6", 19, 1, parameters.ipv6, "IPv6 underlay.", choices=built),
+                constant_field("udp_checksum", 20, 1, parameters.udp_checksum, "UDP checksum units.", choices=built),
             ),
         ),
         Register(
@@ -218,7 +194,7 @@ def _identification(parameters: VtepParameters) -> tuple[Register, ...]:
             address=0x010,
             description="Bounds of a frame.",
             fields=(
-                _constant(
+                constant_field(
                     "max_frame_length",
                     0,
                     LENGTH_BITS,
@@ -248,7 +224,7 @@ def _capacities(parameters: VtepParameters) -> tuple[Register, ...]:
             address=0x040 + 4 * table.value,
             description=f"Size of the table of {text}.",
             fields=(
-                _constant(
+                constant_field(
                     "entries",
                     0,
                     32,
@@ -280,9 +256,9 @@ def _control() -> tuple[Register, ...]:
             address=0x084,
             description="What is going on.",
             fields=(
-                _status("idle", 0, "No frame is inside.", reset=None),
-                _status("counters_busy", 1, "The counters are being cleared or copied.", reset=None),
-                _status("uncommitted", 2, "A settings register was written and not committed since."),
+                status_field("idle", 0, "No frame is inside.", reset=None),
+                status_field("counters_busy", 1, "The counters are being cleared or copied.", reset=None),
+                status_field("uncommitted", 2, "A settings register was written and not committed since."),
                 Field(
                     name="refused",
                     low=8,
@@ -435,7 +411,9 @@ def _table_access(parameters: VtepParameters) -> tuple[Register, ...]:
             address=0x10C,
             description="State of the table access.",
             fields=(
-                _status("busy", 0, "A read is under way, or the tables are being emptied after reset.", reset=None),
+                status_field(
+                    "busy", 0, "A read is under way, or the tables are being emptied after reset.", reset=None
+                ),
             ),
         ),
         Register(
@@ -482,20 +460,20 @@ def _counter_access() -> tuple[Register, ...]:
             name="COUNTER_STATUS",
             address=0x184,
             description="State of the counter access.",
-            fields=(_status("busy", 0, "A read is under way."),),
+            fields=(status_field("busy", 0, "A read is under way."),),
         ),
         Register(
             name="COUNTER_LOW",
             address=0x188,
             guard=guard,
             description=f"The counter that was read last. {refused}",
-            fields=(_status("value", 0, "Bits 31 .. 0.", width=32),),
+            fields=(status_field("value", 0, "Bits 31 .. 0.", width=32),),
         ),
         Register(
             name="COUNTER_HIGH",
             address=0x18C,
             guard=guard,
             description=f"The counter that was read last. {refused}",
-            fields=(_status("value", 0, "Bits 63 .. 32.", width=32),),
+            fields=(status_field("value", 0, "Bits 63 .. 32.", width=32),),
         ),
     )

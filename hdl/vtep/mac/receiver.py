@@ -13,7 +13,7 @@ from ..stream.fifo import TokenQueue
 from ..stream.packet import packet_signature
 from .gmii import PREAMBLE, SFD, GmiiRx
 
-__all__ = ["RECEPTIONS", "MacReceiver", "reception_layout"]
+__all__ = ["RECEPTIONS", "MacReceiver", "deliver", "reception_layout"]
 
 _COUNT_BITS = MAX_FRAME_LENGTH_LIMIT.bit_length() + 1
 
@@ -31,6 +31,21 @@ def reception_layout() -> data.StructLayout:
     return data.StructLayout(
         {"length": _COUNT_BITS, "fcs_error": 1, "too_short": 1, "too_long": 1, "multicast": 1, "broadcast": 1}
     )
+
+
+def deliver(m: Module, receiver: Any, check: FcsCheck, receptions: TokenQueue) -> None:
+    """Let frames leave a receiver behind the check of their FCS, each joined with what is known of it."""
+    o, known = receiver.o, receptions.o
+    m.d.comb += [
+        check.o.ready.eq(1),
+        o.valid.eq(check.o.valid),
+        o.payload.eq(check.o.payload),
+        o.payload.error.eq(check.o.payload.error | known.payload.too_short | known.payload.too_long),
+        receiver.received.eq(o.valid & o.payload.last),
+        receiver.reception.eq(known.payload),
+        receiver.reception.fcs_error.eq(check.o.payload.error),
+        known.ready.eq(receiver.received),
+    ]
 
 
 class MacReceiver(wiring.Component):
@@ -137,15 +152,5 @@ class MacReceiver(wiring.Component):
                     ]
                     m.next = "PREAMBLE"
 
-        o, known = self.o, receptions.o
-        m.d.comb += [
-            check.o.ready.eq(1),
-            o.valid.eq(check.o.valid),
-            o.payload.eq(check.o.payload),
-            o.payload.error.eq(check.o.payload.error | known.payload.too_short | known.payload.too_long),
-            self.received.eq(o.valid & o.payload.last),
-            self.reception.eq(known.payload),
-            self.reception.fcs_error.eq(check.o.payload.error),
-            known.ready.eq(self.received),
-        ]
+        deliver(m, self, check, receptions)
         return m

@@ -11,7 +11,7 @@ from ..headers import ETHERNET
 from ..integrity.fcs import FCS_LENGTH, MIN_LENGTH, FcsCheck
 from ..stream.fifo import TokenQueue
 from ..stream.packet import packet_signature
-from .receiver import RECEPTIONS, reception_layout
+from .receiver import RECEPTIONS, deliver, reception_layout
 from .xgmii import COLUMN, ERROR, FIRST_HALF, LANES, SECOND_HALF, START, TERMINATE, XgmiiRx
 
 __all__ = ["XgmiiReceiver"]
@@ -143,17 +143,7 @@ class XgmiiReceiver(wiring.Component):
         m.d.sync += [ended.eq(ends & ~(first & nothing)), token.valid.eq(ended)]
         self._describe(m, first & ~nothing, inside & ~nothing, line, token.payload)
 
-        o, known = self.o, receptions.o
-        m.d.comb += [
-            check.o.ready.eq(1),
-            o.valid.eq(check.o.valid),
-            o.payload.eq(check.o.payload),
-            o.payload.error.eq(check.o.payload.error | known.payload.too_short | known.payload.too_long),
-            self.received.eq(o.valid & o.payload.last),
-            self.reception.eq(known.payload),
-            self.reception.fcs_error.eq(check.o.payload.error),
-            known.ready.eq(self.received),
-        ]
+        deliver(m, self, check, receptions)
         return m
 
     def _aligned(

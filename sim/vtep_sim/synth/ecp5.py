@@ -167,8 +167,6 @@ def measure_ecp5(
     run_yosys(
         [
             "read_rtlil ecp5.il",
-            # ABC9's own check of its result takes longer than all the rest on wide XOR networks.
-            "scratchpad -set abc9.verify false",
             "synth_ecp5 -top top -json ecp5.json",
         ],
         folder,

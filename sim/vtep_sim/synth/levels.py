@@ -63,7 +63,6 @@ def measure_levels(component: wiring.Component, folder: Path) -> LevelMeasuremen
     run_yosys(
         [
             "read_rtlil xcup.il",
-            "scratchpad -set abc9.verify false",
             f"scratchpad -set synth_xilinx.abc9.W {WIRE_DELAY}",
             "synth_xilinx -family xcup -flatten -noiopad -noclkbuf -top top",
             "write_json xcup.json",

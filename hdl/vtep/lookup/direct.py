@@ -24,7 +24,8 @@ class DirectTable(wiring.Component):
     presented with it or later see all of it, those presented before it nothing of it.
 
     Lookups use one port of the RAM, writes and reads the other. What a RAM gives when one port reads what the other
-    writes is of no account: the entry being written takes its place.
+    writes is of no account: the entry being written takes its place. Where lookups come with a strobe, reads use their
+    port, too, in a clock without one: in distributed RAM a port for reads is a copy of everything.
 
     Parameters
     ----------
@@ -34,22 +35,26 @@ class DirectTable(wiring.Component):
         1 .. 2^20.
     clears : bool
         The table empties itself after a reset: all entries become 0. Otherwise they keep what they have.
+    strobed : bool
+        Lookups come with ``lookup``, not in every clock for ever.
 
     Attributes
     ----------
     ready : Signal(), out
         Low while the table is being emptied, one entry a clock; lookups are undefined then, writes and reads ignored.
     index : Signal(range(entries)), in
-        Entry to write or read.
+        Entry to write or read. With ``strobed`` it stands still until ``read_valid``.
     write_enable, write_data : Signal, in
         Write ``index``.
     read_enable : Signal(), in
         Read ``index``. Ignored together with ``write_enable``.
     read_valid, read_data : Signal, out
-        The entry, ``latency`` clocks after ``read_enable``.
+        The entry, ``latency`` clocks after ``read_enable``; with ``strobed``, as many more as lookups are in the way.
+    lookup : Signal(), in
+        Only with ``strobed``: ``lookup_index`` is to be looked up.
     lookup_index : Signal(range(entries)), in
     value : shape, out
-        The entry, ``latency`` clocks after ``lookup_index``.
+        The entry, ``latency`` clocks after ``lookup_index``. With ``strobed`` it stands still until the next one.
     latency : int
         2 clocks: read; output register.
 
@@ -61,12 +66,14 @@ class DirectTable(wiring.Component):
 
     latency = 2
 
-    def __init__(self, shape: Any, entries: int, *, clears: bool = False) -> None:
+    def __init__(self, shape: Any, entries: int, *, clears: bool = False, strobed: bool = False) -> None:
         self.shape = shape
         self.entries = check_range("entries", entries, 1, MAX_ENTRIES)
         self.clears = clears
+        self.strobed = strobed
         super().__init__(
             {
+                **({"lookup": In(1)} if strobed else {}),
                 "ready": Out(1),
                 "index": In(range(entries)),
                 "write_enable": In(1),
@@ -100,28 +107,37 @@ class DirectTable(wiring.Component):
         m.submodules.ram = ram = Memory(
             shape=width, depth=self.entries, init=[], attrs={"ram_style": style, "no_rw_check": 1}
         )
-        write, lookup, access = ram.write_port(), ram.read_port(domain="comb"), ram.read_port(domain="comb")
+        write, lookup = ram.write_port(), ram.read_port(domain="comb")
         m.d.comb += [
             write.addr.eq(address),
             write.data.eq(data),
             write.en.eq(enable),
             lookup.addr.eq(self.lookup_index),
-            access.addr.eq(address),
         ]
-
         looked_up = Signal(width, reset_less=True)
-        accessed = Signal(width, reset_less=True)
         written = Signal(width, reset_less=True)
         collided = Signal(reset_less=True)
-        reading = Signal()
-        m.d.sync += [
-            looked_up.eq(lookup.data),
-            accessed.eq(access.data),
-            written.eq(data),
-            collided.eq(enable & (self.lookup_index == address)),
-            reading.eq(self.read_enable & ~self.write_enable & ready),
-            self.read_valid.eq(reading),
-        ]
+        with m.If(self.lookup if self.strobed else 1):
+            m.d.sync += [
+                looked_up.eq(lookup.data),
+                written.eq(data),
+                collided.eq(enable & (self.lookup_index == address)),
+            ]
         data_register(m, self.value, Mux(collided, written, looked_up))
-        data_register(m, self.read_data, accessed)
+
+        asks = self.read_enable & ~self.write_enable & ready
+        accessed = Signal(width, reset_less=True)
+        if self.strobed:
+            asked = Signal()
+            m.d.sync += [asked.eq(Mux(asked, self.lookup, asks)), self.read_valid.eq(asked & ~self.lookup)]
+            with m.If(~self.lookup):
+                m.d.comb += lookup.addr.eq(self.index)
+                m.d.sync += accessed.eq(lookup.data)
+            m.d.comb += Value.cast(self.read_data).eq(accessed)
+        else:
+            access = ram.read_port(domain="comb")
+            reading = Signal()
+            m.d.comb += access.addr.eq(address)
+            m.d.sync += [accessed.eq(access.data), reading.eq(asks), self.read_valid.eq(reading)]
+            data_register(m, self.read_data, accessed)
         return m

@@ -11,6 +11,7 @@ from ..stream.fifo import TokenQueue
 from ..stream.packet import packet_signature
 from ..stream.skid import SkidBuffer
 from .prefix import PrefixBeats
+from .prefix_stream import prefix_beat
 from .store import raw_layout
 
 __all__ = ["Reframer", "job_layout", "shift_fields"]
@@ -52,7 +53,8 @@ def job_layout(
     lanes of the last. ``whole``: the frame ends where the stored one does (``beats`` and ``empty`` are ignored; shift
     0 only).
     ``drop``: nothing leaves. ``final``: the last job of this frame. ``prefix``, ``mask``: bytes from the first
-    outgoing one on, and which of them replace the frame's. ``user``: comes out beside the frame.
+    outgoing one on, and which of them replace the frame's (``prefix_bytes`` 0: none of both). ``user``: comes out
+    beside the frame.
     """
     lanes = data_width // 8
     lead = max(0, max(shifts) // lanes)
@@ -87,7 +89,8 @@ class Reframer(wiring.Component):
     shifts : sequence of int
         The distances that jobs ask for; each costs one input of the lane rotator, unless another has its lane.
     prefix_bytes : int
-        Longest prefix.
+        Longest prefix of a job; 0: it has none, and each job that is not dropped takes one of ``prefixes``. With
+        ``long``, and without ``tail``.
     user : data.StructLayout
         What a job carries along for the parent.
     tail : bool
@@ -104,6 +107,9 @@ class Reframer(wiring.Component):
     ----------
     jobs : In(stream)
         Of `job_layout`.
+    prefixes : In(stream)
+        Of `prefix_beat`; only where ``prefix_bytes`` is 0. The beats of a prefix lie over the first ones that leave, of
+        which there are more.
     beats : In(stream)
         The frames of the jobs, in order, of `raw_layout`, less the beats that the command skipped.
     verdicts : In(stream)
@@ -138,8 +144,10 @@ class Reframer(wiring.Component):
         far: bool = False,
     ) -> None:
         check_data_width(data_width)
-        if prefix_bytes < 1:
-            raise ValueError(f"prefix_bytes must be 1 or more, not {prefix_bytes}")
+        if prefix_bytes < 0:
+            raise ValueError(f"prefix_bytes must be 0 or more, not {prefix_bytes}")
+        if prefix_bytes == 0 and (tail or not long):
+            raise ValueError("prefix_bytes must be 1 or more with tail or without long, not 0")
         if not shifts:
             raise ValueError("shifts must hold at least one distance")
         self._data_width = data_width
@@ -149,9 +157,11 @@ class Reframer(wiring.Component):
         self._long = long
         self._far = far
         self._job = job_layout(data_width, shifts=shifts, prefix_bytes=prefix_bytes, user=user)
+        streamed = {"prefixes": In(stream.Signature(prefix_beat(data_width)))} if prefix_bytes == 0 else {}
         super().__init__(
             {
                 "jobs": In(stream.Signature(self._job)),
+                **streamed,
                 "beats": In(stream.Signature(raw_layout(data_width))),
                 "verdicts": In(stream.Signature(unsigned(1))),
                 "o": Out(packet_signature(data_width)),
@@ -169,7 +179,6 @@ class Reframer(wiring.Component):
         beat = self.beats.payload
 
         active = Signal()
-        m.submodules.prefix = prefix = PrefixBeats(self._data_width, self._prefix_bytes, late=self._long)
         kept = {name: field.shape for name, field in self._job if name not in ("prefix", "mask")}
         job = Signal(data.StructLayout(kept), reset_less=True)
         previous = Signal(self._data_width, reset_less=True)
@@ -216,6 +225,10 @@ class Reframer(wiring.Component):
             m.d.comb += known.eq(1)
         m.d.comb += advance.eq(~pending & free)
 
+        covered = Signal()  # beats of a prefix are to come
+        streamed = self._prefix_bytes == 0
+        prefix_there = ~covered | self.prefixes.valid if streamed else Const(1)
+
         # One step a clock: `emit` forms a beat, `take` uses one of the frame's.
         need = ~leading & ~consumed
         final_step = consumed | Mux(job.whole, beat.last, at_last)
@@ -232,7 +245,7 @@ class Reframer(wiring.Component):
         single = Const(0) if self._long else following.beats == 0
         early = Signal()
         m.d.comb += [
-            able.eq(forming & (~need | self.beats.valid)),
+            able.eq(forming & (~need | self.beats.valid) & prefix_there),
             emit.eq(able & advance),
             drop.eq(active & job.drop & known),
             early.eq(
@@ -287,13 +300,7 @@ class Reframer(wiring.Component):
                 consumed.eq(early & beat.last),
                 drain.eq(0),
             ]
-        m.d.comb += [
-            prefix.load.eq(self.jobs.ready),
-            prefix.step.eq(emit),
-            prefix.prefix.eq(following.prefix),
-            prefix.mask.eq(following.mask),
-            prefix.zero.eq(job.drop),
-        ]
+        over, covers = self._prefix(m, emit, job.drop, covered)
         m.d.sync += pending.eq((last | pending) & ~known)
 
         # The beat that leaves: two neighbouring beats through the lane rotator, under the prefix.
@@ -305,8 +312,8 @@ class Reframer(wiring.Component):
             for i, rotation in enumerate(lower):
                 source = neighbours.word_select(lanes + lane - rotation, 8)
                 byte |= Mux(job.rotation[i], source, 0)
-            if lane < self._prefix_bytes:
-                byte = Mux(prefix.lanes[lane], prefix.data.word_select(lane, 8), byte)
+            if lane < len(covers):
+                byte = Mux(covers[lane], over.word_select(lane, 8), byte)
             moved.append(byte)
         with m.If(advance):
             m.d.sync += formed.valid.eq(emit & (~final_step | known))
@@ -326,3 +333,24 @@ class Reframer(wiring.Component):
             m.d.sync += packet.error.eq(settle & verdict)
         m.d.comb += self.busy.eq(active | waiting | self.beats.valid | self.jobs.valid)
         return m
+
+    def _prefix(self, m: Module, emit: Value, drop: Value, covered: Signal) -> tuple[Value, Value]:
+        """Bytes that lie over the beat that ``emit`` forms, and in which lanes they do."""
+        following = self.jobs.payload
+        if self._prefix_bytes == 0:
+            beat = self.prefixes.payload
+            m.d.comb += self.prefixes.ready.eq(emit & covered)
+            with m.If(self.jobs.ready):
+                m.d.sync += covered.eq(self.jobs.valid & ~following.drop)
+            with m.Elif(emit & self.prefixes.payload.last):
+                m.d.sync += covered.eq(0)
+            return beat.data, beat.lanes & covered.replicate(len(beat.lanes))
+        m.submodules.prefix = prefix = PrefixBeats(self._data_width, self._prefix_bytes, late=self._long)
+        m.d.comb += [
+            prefix.load.eq(self.jobs.ready),
+            prefix.step.eq(emit),
+            prefix.prefix.eq(following.prefix),
+            prefix.mask.eq(following.mask),
+            prefix.zero.eq(drop),
+        ]
+        return prefix.data, prefix.lanes[: self._prefix_bytes]

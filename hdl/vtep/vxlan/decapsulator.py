@@ -670,7 +670,9 @@ class Decapsulator(wiring.Component):
         reframer: Reframer,
     ) -> None:
         """A frame goes on when its verdict is there, or is forgotten."""
-        m.submodules.tokens = tokens = TokenQueue(token.shape(), FRAMES, margin=self._fields.ready + 5)
+        # Narrow frames take many clocks each, so few of them are between their headers and their verdict.
+        waiting = FRAMES // 2 if self._pipe.lanes < WIDE else FRAMES
+        m.submodules.tokens = tokens = TokenQueue(token.shape(), waiting, margin=self._fields.ready + 5)
         m.submodules.commands = commands = TokenQueue(store.commands.payload.shape(), JUDGED, margin=2)
         m.submodules.jobs = jobs = TokenQueue(
             token.shape(), JUDGED, margin=2, spaced=self._long, register_output=self._long

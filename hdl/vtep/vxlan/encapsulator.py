@@ -35,13 +35,14 @@ from ..integrity.checksum import ChecksumAccumulator
 from ..lookup.direct import DirectTable
 from ..lookup.toeplitz import ToeplitzHash
 from ..packet.length import FrameEnd, measure
-from ..packet.pipe import BeatPipe, Staged
+from ..packet.pipe import WIDE, BeatPipe, Staged
+from ..packet.prefix_stream import PrefixStream, prefix_beat
 from ..packet.reframer import Reframer, shift_fields
 from ..packet.store import FrameStore
 from ..stream.fifo import TokenQueue
 from ..stream.packet import packet_signature
 from ..stream.skid import SkidBuffer
-from .outer_header import OuterHeader, copy_layout, overhead, prefix
+from .outer_header import OuterHeader, copy_layout, overhead, prefix_formats, prefix_sections
 from .table_access import Answer, answer, direct_table, hashed_table
 from .tenant_parser import MAX_TAGS, PORT_BYTES, TenantFields, parse_tenant, window_bytes
 from .underlay_parser import ip_field, is_tag
@@ -133,6 +134,8 @@ class Encapsulator(wiring.Component):
         # none ends with its first beat. Cut-through has only the announced length, which may be 0.
         shortest = min(self._shifts()) + (0 if self._cut_through else ETHERNET.length)
         self._long = shortest > parameters.lanes
+        # Narrow beats leave the time to make the headers up beat by beat, and to read tables between the lookups.
+        self._narrow = not self._cut_through and parameters.lanes < WIDE
         self._answers: list[Answer] = []
         self._ready: list[Value] = []
         # A beat passes a register first: it goes far.
@@ -238,7 +241,10 @@ class Encapsulator(wiring.Component):
         parameters, pipe = self._parameters, self._pipe
         written = entry_of(self.config, Table.VNI, parameters)
         vlans = self._table(m, Table.VLAN)
-        vnis = self._table(m, Table.VNI, clears=True)
+        vnis = self._table(m, Table.VNI, clears=True, strobed=self._narrow)
+        if self._narrow:
+            # Frames without a whole VID need no lookup; so there are clocks for reads, whatever comes.
+            m.d.comb += vnis.lookup.eq(pipe.hits(fields.tci.stage + vlans.latency, ETHERNET.length + 1))
         m.d.comb += vlans.lookup_index.eq(fields.tci.value[:12])
         m.d.comb += vnis.lookup_index.eq(vlans.value.vni)
         by_vid = vnis.value
@@ -275,8 +281,10 @@ class Encapsulator(wiring.Component):
             m.d.sync += found[name].eq(Mux(strip, own[name], untagged[name]))
         return Staged(found.as_value(), stage + 2)
 
-    def _table(self, m: Module, table: Table, *, clears: bool = False) -> DirectTable:
-        direct, answer = direct_table(m, table, self._parameters, self.config, self.entries, clears=clears)
+    def _table(self, m: Module, table: Table, *, clears: bool = False, strobed: bool = False) -> DirectTable:
+        direct, answer = direct_table(
+            m, table, self._parameters, self.config, self.entries, clears=clears, strobed=strobed
+        )
         self._answers.append(answer)
         self._ready.append(direct.ready)
         return direct
@@ -506,7 +514,7 @@ class Encapsulator(wiring.Component):
     def _egress(self, m: Module, heads: TokenQueue, tails: TokenQueue) -> tuple[FrameStore, Reframer]:
         """Copies of frames, through the header pipeline, to the store and the reframer."""
         parameters = self._parameters
-        tunnels = self._table(m, Table.TUNNEL)
+        tunnels = self._table(m, Table.TUNNEL, strobed=self._narrow)
         m.submodules.outer = outer = OuterHeader(parameters)
         self._ready.append(outer.cleared)
         m.d.comb += [
@@ -514,12 +522,14 @@ class Encapsulator(wiring.Component):
             tunnels.lookup_index.eq(outer.lookup_index),
             outer.tunnel.eq(tunnels.value),
         ]
+        if self._narrow:
+            m.d.comb += tunnels.lookup.eq(outer.strobe)
         margin = outer.latency + 3
         waiting = JOBS if parameters.lanes < SHORT_COPY_LANES else 2 * JOBS
         m.submodules.reframer = reframer = Reframer(
             parameters.data_width,
             shifts=self._shifts(),
-            prefix_bytes=overhead(ipv6=parameters.ipv6, tagged=True) + MAC_BYTES,
+            prefix_bytes=0 if self._narrow else overhead(ipv6=parameters.ipv6, tagged=True) + MAC_BYTES,
             user=self._user,
             tail=self._cut_through,
             long=self._long,
@@ -534,11 +544,12 @@ class Encapsulator(wiring.Component):
             max_beats=-(-(parameters.max_frame_length + 1) // parameters.lanes),
         )
         m.submodules.commands = commands = TokenQueue(store.commands.payload.shape(), waiting, margin=margin)
-        launch = Signal()
-        m.d.sync += launch.eq(jobs.room & commands.room)
-        self._replicate(m, heads, tails, launch, outer)
-
         header = outer.header
+        room, pace = self._prefixes(m, outer, reframer) if self._narrow else (Const(1), outer.pace)
+        launch = Signal()
+        m.d.sync += launch.eq(jobs.room & commands.room & room)
+        self._replicate(m, heads, tails, launch, outer, pace)
+
         # Rule 4 drops copies one by one; the frame is done with at the last.
         command = commands.i.payload
         job = jobs.i
@@ -574,11 +585,41 @@ class Encapsulator(wiring.Component):
         self._copies_fly = flying.any() | jobs.o.valid | heads.o.valid | self._replicating
         return store, reframer
 
-    def _replicate(self, m: Module, heads: TokenQueue, tails: TokenQueue, launch: Value, outer: OuterHeader) -> None:
+    def _prefixes(self, m: Module, outer: OuterHeader, reframer: Reframer) -> tuple[Value, int]:
+        """Headers beat by beat. Returns whether there is room for those of one more copy, and the pace of copies."""
+        parameters = self._parameters
+        header = outer.header
+        sections = {
+            name: Cat(octets) for name, octets in prefix_sections(self.config.settings, header, parameters).items()
+        }
+        formats = prefix_formats(parameters)
+        m.submodules.prefix = prefix = PrefixStream(
+            parameters.data_width, {name: len(value) // 8 for name, value in sections.items()}, list(formats.values())
+        )
+        m.d.comb += [prefix.begin.eq(outer.ready & ~header.forget & ~header.too_big)]
+        m.d.comb += [prefix.sections[name].eq(value) for name, value in sections.items()]
+        for number, (ipv6, tagged) in enumerate(formats):
+            with m.If((header.ipv6 == ipv6) & (header.tagged == tagged)):
+                m.d.comb += prefix.format.eq(number)
+        # A beat comes in a clock: all that are to come when a copy is launched come until its own last one does.
+        margin = outer.latency + 3 + prefix.longest + 2
+        m.submodules.prefixes = queue = TokenQueue(
+            prefix_beat(parameters.data_width),
+            1 << (margin + prefix.longest).bit_length(),
+            margin=margin,
+            register_output=True,
+        )
+        m.d.comb += [queue.i.valid.eq(prefix.valid), queue.i.payload.eq(prefix.beat)]
+        wiring.connect(m, queue.o, reframer.prefixes)
+        return queue.room, prefix.longest + 1
+
+    def _replicate(
+        self, m: Module, heads: TokenQueue, tails: TokenQueue, launch: Value, outer: OuterHeader, pace: int
+    ) -> None:
         """Head-end replication: a copy for each tunnel of the flood list, or the one of the FDB.
 
-        They come at `OuterHeader.pace`, which no frame of an Ethernet is held up by; shorter ones are where they are
-        dropped, since they leave nothing that takes the time.
+        What leaves comes at ``pace``, and what is dropped at `OuterHeader.pace`; no frame of an Ethernet is held up by
+        these. Shorter ones are where they are dropped, since they leave nothing that takes the time.
         """
         parameters = self._parameters
         entry = entry_of(self.config, Table.FLOOD, parameters)
@@ -629,8 +670,8 @@ class Encapsulator(wiring.Component):
         only = Signal()  # one copy at most, whatever the flood list says
         last = Signal()
         forgets = following.head.forget | (0 if self._cut_through else following.tail.bad)
-        rest = Signal(range(outer.pace))  # clocks until the next copy may follow
-        m.d.sync += rest.eq(Mux(ready, outer.pace - 1, rest - (rest != 0)))
+        rest = Signal(range(pace))  # clocks until the next copy may follow
+        m.d.sync += rest.eq(Mux(ready, Mux(forget, outer.pace, pace) - 1, rest - (rest != 0)))
         m.d.comb += [
             ready.eq(occupied & launch & (rest == 0)),
             last.eq(only | target.last),
@@ -689,15 +730,17 @@ class Encapsulator(wiring.Component):
         """The reframer's job from the outer header's fields."""
         parameters = self._parameters
         lane_bits = (parameters.lanes - 1).bit_length()
-        layouts = prefix(self.config.settings, header, parameters)
         for kind in self._formats():
             ipv6, is_tagged, strip = kind
             constants = shift_fields(parameters.data_width, self._shift(*kind), self._shifts())
             with m.If((header.ipv6 == ipv6) & (header.tagged == is_tagged) & (header.strip == strip)):
                 m.d.comb += [job.rotation.eq(constants["rotation"]), job.lead.eq(constants["lead"])]
-        for (ipv6, is_tagged), octets in layouts.items():
-            with m.If((header.ipv6 == ipv6) & (header.tagged == is_tagged)):
-                m.d.comb += [job.prefix.eq(Cat(*octets)), job.mask.eq((1 << len(octets)) - 1)]
+        if not self._narrow:
+            sections = prefix_sections(self.config.settings, header, parameters)
+            for (ipv6, is_tagged), names in prefix_formats(parameters).items():
+                octets = [byte for name in names for byte in sections[name]]
+                with m.If((header.ipv6 == ipv6) & (header.tagged == is_tagged)):
+                    m.d.comb += [job.prefix.eq(Cat(octets)), job.mask.eq((1 << len(octets)) - 1)]
         m.d.comb += [
             job.beats.eq(header.before_last[lane_bits:]),
             job.empty.eq(~header.before_last[:lane_bits]),

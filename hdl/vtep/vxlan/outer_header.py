@@ -27,7 +27,7 @@ from ..integrity.checksum import WordSum
 from ..integrity.fcs import MIN_LENGTH
 from ..packet.pipe import Staged, Stages
 
-__all__ = ["OuterHeader", "copy_layout", "header_layout", "overhead", "prefix"]
+__all__ = ["OuterHeader", "copy_layout", "header_layout", "overhead", "prefix_formats", "prefix_sections"]
 
 ECN_ECT0 = 2
 ECN_CE = 3
@@ -127,7 +127,8 @@ class OuterHeader(wiring.Component):
     cleared : Out(1)
         Low after reset until the IPv4 identifications are 0, one tunnel a clock; there may be no copy until then.
     ready, header : Out
-        The same, ``latency`` clocks later, of `header_layout`.
+        The same, ``latency`` clocks later, of `header_layout`. Where ``pace`` is more than 1, ``header`` stands still
+        until the next ``ready``.
     latency : int
         7 clocks.
     pace : int
@@ -293,7 +294,13 @@ class OuterHeader(wiring.Component):
         }
         header = Signal(self.header.shape())
         m.d.comb += [header[name].eq(value) for name, value in values.items()]
-        data_register(m, self.header, header)
+        if stands:
+            held = Signal(self.header.shape(), reset_less=True)
+            with m.If(strobe[last - 1]):
+                m.d.sync += held.eq(header)
+            m.d.comb += self.header.eq(held)
+        else:
+            data_register(m, self.header, header)
         return m
 
     def _identification(
@@ -373,9 +380,19 @@ class OuterHeader(wiring.Component):
         return Staged(stages.wire(Mux(checksum == 0, 0xFFFF, checksum)), 2 + total.latency)
 
 
-def prefix(settings: data.View, header: data.View, parameters: VtepParameters) -> dict[tuple[bool, bool], list[Value]]:
-    """Bytes of the outer headers and the inner MAC addresses, for each (IPv6, tagged)."""
-    own = {"source": settings.mac, "destination": header.remote_mac}
+def prefix_formats(parameters: VtepParameters) -> dict[tuple[bool, bool], list[str]]:
+    """Which of `prefix_sections` make up the prefix, for each (IPv6, tagged)."""
+    families = {False: "ipv4"} | ({True: "ipv6"} if parameters.ipv6 else {})
+    return {
+        (is_ipv6, tagged): ["addresses", *(["tag"] if tagged else []), ip, "tunnel"]
+        for is_ipv6, ip in families.items()
+        for tagged in (False, True)
+    }
+
+
+def prefix_sections(settings: data.View, header: data.View, parameters: VtepParameters) -> dict[str, list[Value]]:
+    """Bytes of the outer headers and of the inner MAC addresses, in sections that are the same wherever they stand."""
+    ethernet = ETHERNET.pack({"source": settings.mac, "destination": header.remote_mac})
     udp = UDP.pack(
         {
             "source_port": header.source_port,
@@ -401,7 +418,12 @@ def prefix(settings: data.View, header: data.View, parameters: VtepParameters) -
             "destination": header.remote[:32],
         }
     )
-    packets = {False: (ETHERTYPE_IPV4, ipv4)}
+    sections = {
+        "addresses": ethernet[:MAC_BYTES],
+        "tag": VLAN_TAG.pack({"tpid": Const(ETHERTYPE_CTAG, 16), "vid": header.vlan}),
+        "ipv4": [*_ethertype(ETHERTYPE_IPV4), *ipv4],
+        "tunnel": [*udp, *vxlan, *macs],
+    }
     if parameters.ipv6:
         ipv6 = IPV6.pack(
             {
@@ -415,12 +437,9 @@ def prefix(settings: data.View, header: data.View, parameters: VtepParameters) -
                 "destination": header.remote,
             }
         )
-        packets[True] = (ETHERTYPE_IPV6, ipv6)
-    formats = {}
-    for is_ipv6, (ethertype, ip) in packets.items():
-        ethernet = ETHERNET.pack({**own, "ethertype": Const(ethertype, 16)})
-        tag = VLAN_TAG.pack({"tpid": Const(ETHERTYPE_CTAG, 16), "vid": header.vlan})
-        for tagged in (False, True):
-            link = ethernet[:MAC_BYTES] + (tag if tagged else []) + ethernet[MAC_BYTES:]
-            formats[is_ipv6, tagged] = [*link, *ip, *udp, *vxlan, *macs]
-    return formats
+        sections["ipv6"] = [*_ethertype(ETHERTYPE_IPV6), *ipv6]
+    return sections
+
+
+def _ethertype(number: int) -> list[Value]:
+    return [Const(byte, 8) for byte in number.to_bytes(2)]

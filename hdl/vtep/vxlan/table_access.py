@@ -31,13 +31,14 @@ def direct_table(
     entries: wiring.PureInterface,
     *,
     clears: bool = False,
+    strobed: bool = False,
 ) -> tuple[DirectTable, Answer]:
     """Add a `DirectTable` that holds ``table``; the rest of its ports is the caller's.
 
     ``config``, ``entries``: a `config_bus` and an `entry_read_bus` whose index is that of the former.
     """
     layout = entry_layout(table, parameters)
-    direct = DirectTable(layout, table_capacity(table, parameters), clears=clears)
+    direct = DirectTable(layout, table_capacity(table, parameters), clears=clears, strobed=strobed)
     m.submodules[table.name.lower()] = direct
     m.d.comb += [
         direct.index.eq(config.write.index),

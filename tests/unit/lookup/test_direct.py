@@ -66,3 +66,59 @@ def test_lookups_among_writes_and_resets(rng, entries, clears):
 
 def test_bad_parameters():
     assert_refused(r"entries must be .* 1 \.\. 1048576, not 0", DirectTable, 8, 0)
+
+
+@pytest.mark.parametrize("entries", [2, 5, 64, 300])
+@pytest.mark.parametrize("clears", [False, True])
+def test_strobed_lookups_among_writes_and_reads(rng, entries, clears):
+    """What was looked up stands still until the next lookup; a read waits for a clock without one."""
+    dut = DirectTable(24, entries, clears=clears, strobed=True)
+    table = [0] * entries
+    shown, delays = [], set()
+
+    async def bench(ctx):
+        while not ctx.get(dut.ready):
+            await ctx.tick()
+        for index in range(entries):  # without ``clears`` they hold anything
+            ctx.set(dut.index, index)
+            ctx.set(dut.write_enable, 1)
+            ctx.set(dut.write_data, 0)
+            await ctx.tick()
+        ctx.set(dut.write_enable, 0)
+        wanted, expected, reading, since = None, [None] * dut.latency, None, 0
+        for clock in range(4000):
+            looks = rng.random() < (0.95 if clock % 400 < 200 else 0.3)
+            writes = reading is None and rng.random() < 0.3
+            reads = reading is None and not writes and rng.random() < 0.5
+            lookup = rng.randrange(entries)
+            if writes or reads:
+                index = lookup if rng.random() < 0.3 else rng.randrange(entries)
+                ctx.set(dut.index, index)
+            value = rng.getrandbits(24)
+            ctx.set(dut.lookup, looks)
+            ctx.set(dut.lookup_index, lookup)
+            ctx.set(dut.write_enable, writes)
+            ctx.set(dut.write_data, value)
+            ctx.set(dut.read_enable, reads)
+            if writes:
+                table[index] = value
+            if reads:
+                reading, since = table[index], 0
+            if looks:
+                wanted = table[lookup]
+                shown.append(wanted)
+            expected.append(wanted)
+            await ctx.tick()
+            since += 1
+            if expected[-dut.latency] is not None:
+                assert ctx.get(dut.value) == expected[-dut.latency]
+            if ctx.get(dut.read_valid):
+                assert reading is not None
+                assert ctx.get(dut.read_data) == reading
+                delays.add(since)
+                reading = None
+
+    simulate(with_bad_collisions(dut), bench)
+    assert len(shown) > 1000
+    assert min(delays) == dut.latency
+    assert max(delays) > dut.latency + 5

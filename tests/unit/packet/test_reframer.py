@@ -48,6 +48,7 @@ class Bench:
     def __init__(self, dut, rng, data_width, shifts, jobs, *, idle=(0.0, 0.0, 0.0), stall=0.0, verdict_delay=0):
         self.dut, self.rng, self.width, self.shifts, self.jobs = dut, rng, data_width, shifts, jobs
         self.idle, self.stall, self.verdict_delay = idle, stall, verdict_delay
+        self.streamed = hasattr(dut, "prefixes")
         self.ended = []
         self.clocks = []
         self.taken = 0  # frames whose last beat has been taken
@@ -76,17 +77,36 @@ class Bench:
                 "whole": job.length is None,
                 "drop": job.drop,
                 "final": job.final,
-                "prefix": int.from_bytes(job.prefix, "little"),
-                "mask": job.mask,
                 "user": {"number": number},
             }
+            if not self.streamed:
+                payload |= {"prefix": int.from_bytes(job.prefix, "little"), "mask": job.mask}
             await self._put(ctx, self.dut.jobs, payload, self.idle[0])
-            if self.dut._long:  # the payload stays for a clock, and not for longer
+            if self.streamed:
+                ctx.set(self.dut.jobs.valid, 0)
+                await ctx.tick()
+            elif self.dut._long:  # the payload stays for a clock, and not for longer
                 ctx.set(self.dut.jobs.valid, 0)
                 await ctx.tick()
                 ctx.set(self.dut.jobs.payload.prefix, self.rng.getrandbits(8 * PREFIX))
                 ctx.set(self.dut.jobs.payload.mask, self.rng.getrandbits(PREFIX))
         ctx.set(self.dut.jobs.valid, 0)
+
+    async def send_prefixes(self, ctx):
+        """Where a job has none: its bytes beat by beat, with pauses of their own."""
+        lanes = self.width // 8
+        for job in self.jobs:
+            if job.drop or not self.streamed:
+                continue
+            for start in range(0, len(job.prefix), lanes):
+                chunk = job.prefix[start : start + lanes]
+                payload = {
+                    "data": int.from_bytes(chunk + self.rng.randbytes(lanes - len(chunk)), "little"),
+                    "lanes": (1 << len(chunk)) - 1,
+                    "last": start + lanes >= len(job.prefix),
+                }
+                await self._put(ctx, self.dut.prefixes, payload, self.idle[1])
+            ctx.set(self.dut.prefixes.valid, 0)
 
     async def send_beats(self, ctx):
         lanes = self.width // 8
@@ -172,7 +192,13 @@ class Bench:
             assert not ctx.get(checker.violation).as_value().value
 
         tail = self.dut._tail
-        benches = [self.send_jobs, self.send_beats, receive, *([self.send_verdicts] if tail else [])]
+        benches = [
+            self.send_jobs,
+            self.send_prefixes,
+            self.send_beats,
+            receive,
+            *([self.send_verdicts] if tail else []),
+        ]
         simulate(m, *benches, background=[self.watch])
         assert self.ended == [(number, job.bad) for number, job in enumerate(self.jobs)]
 
@@ -235,6 +261,22 @@ def test_long_frames(rng, shifts, tail):
             if not job.drop and job.length is not None and job.length <= 8:
                 jobs[i] = job._replace(length=len(job.frame) + job.shift if job.shift else None)
         Bench(dut, rng, 64, shifts, jobs, idle=idle, stall=stall).run()
+
+
+@pytest.mark.parametrize("data_width", [8, 32, 64])
+@pytest.mark.parametrize("far", [False, True])
+def test_prefixes_that_come_beat_by_beat(rng, data_width, far):
+    """Each lies over the beginning of its frame, whatever comes late; dropped jobs have none."""
+    shifts = SHIFTS["encap"][1:]
+    for idle, stall in PAUSES:
+        dut = Reframer(data_width, shifts=shifts, prefix_bytes=0, user=USER, long=True, far=far)
+        jobs = []
+        for _ in range(16):
+            frame, shift = rng.randbytes(rng.randint(14, 90)), rng.choice(shifts)
+            prefix = rng.randbytes(shift + rng.randint(0, 12))
+            drop = rng.random() < 0.2
+            jobs.append(Job(frame, shift, len(frame) + shift, prefix, (1 << len(prefix)) - 1, drop))
+        Bench(dut, rng, data_width, shifts, jobs, idle=idle, stall=stall).run()
 
 
 @pytest.mark.parametrize("data_width", [8, 16, 32, 64, 128])
@@ -418,5 +460,8 @@ def test_job_layout():
 
 def test_refuses():
     assert_refused("data_width must be one of", Reframer, 24, shifts=(0,), prefix_bytes=1, user=USER)
-    assert_refused("prefix_bytes must be 1 or more, not 0", Reframer, 64, shifts=(0,), prefix_bytes=0, user=USER)
+    assert_refused("prefix_bytes must be 0 or more, not -1", Reframer, 64, shifts=(0,), prefix_bytes=-1, user=USER)
+    message = "prefix_bytes must be 1 or more with tail or without long, not 0"
+    assert_refused(message, Reframer, 64, shifts=(50,), prefix_bytes=0, user=USER)
+    assert_refused(message, Reframer, 64, shifts=(50,), prefix_bytes=0, user=USER, long=True, tail=True)
     assert_refused("shifts must hold at least one distance", Reframer, 64, shifts=(), prefix_bytes=1, user=USER)

@@ -5,7 +5,7 @@ from helpers.octets import ethernet, ipv4, ipv6, ones_sum, tag, udp, vxlan
 from helpers.packet_bench import simulate
 from vtep.config import VtepParameters
 from vtep.control.tables import DfMode, EcnMode
-from vtep.vxlan.outer_header import OuterHeader, header_layout, overhead, prefix
+from vtep.vxlan.outer_header import OuterHeader, header_layout, overhead, prefix_formats, prefix_sections
 
 PARAMETERS = VtepParameters(tunnels=4, vnis=4)
 OWN4, OWN6, MAC = 0x0A000001, 0xFD << 120 | 1, 0x020000000001
@@ -64,13 +64,14 @@ def copy_of(frame, *, strip=False, **fields):
 @pytest.mark.parametrize("strip", [False, True])
 @pytest.mark.parametrize("vlan", [0, 77])
 def test_headers_byte_by_byte(rng, is6, strip, vlan):
-    """The fields, put in order by `prefix`, are the frame that is put together by hand, UDP checksum and all."""
+    """The fields, put in order by the sections of each format, are the frame that is put together by hand, UDP checksum and all."""
     m = Module()
     m.submodules.dut = dut = OuterHeader(PARAMETERS)
     kept = Signal(header_layout(PARAMETERS))
-    formats = prefix(dut.settings, kept, PARAMETERS)
-    octets = Signal(8 * len(formats[is6, vlan != 0]))
-    m.d.comb += octets.eq(Cat(*formats[is6, vlan != 0]))
+    sections = prefix_sections(dut.settings, kept, PARAMETERS)
+    made_of = [byte for name in prefix_formats(PARAMETERS)[is6, vlan != 0] for byte in sections[name]]
+    octets = Signal(8 * len(made_of))
+    m.d.comb += octets.eq(Cat(made_of))
     inner = ethernet(rng.randbytes(rng.randint(46, 99)), 0x0800, destination=rng.getrandbits(48))
     remote = 0xFD << 120 | 0x22 if is6 else 0x0A000002
     tunnels = {}
@@ -239,4 +240,5 @@ def test_without_ipv6_there_are_two_formats():
     assert header.remote.shape().width == 32
     dut = OuterHeader(parameters)
     dut._MustUse__silence = True  # only asked for its ports
-    assert set(prefix(dut.settings, header, parameters)) == {(False, False), (False, True)}
+    assert set(prefix_formats(parameters)) == {(False, False), (False, True)}
+    assert "ipv6" not in prefix_sections(dut.settings, header, parameters)

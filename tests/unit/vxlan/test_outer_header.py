@@ -64,7 +64,7 @@ def copy_of(frame, *, strip=False, **fields):
 @pytest.mark.parametrize("strip", [False, True])
 @pytest.mark.parametrize("vlan", [0, 77])
 def test_headers_byte_by_byte(rng, is6, strip, vlan):
-    """The fields, put in order by the sections of each format, are the frame that is put together by hand, UDP checksum and all."""
+    """The fields, in the order of a format's sections, are the frame put together by hand, UDP checksum and all."""
     m = Module()
     m.submodules.dut = dut = OuterHeader(PARAMETERS)
     kept = Signal(header_layout(PARAMETERS))

@@ -8,7 +8,7 @@ from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
 from ..config import check_range
-from ..hashing import DISTRIBUTED_BUCKETS, TablePlan
+from ..hashing import TablePlan
 from .hash_unit import bucket_numbers
 
 __all__ = ["SerialMatch"]
@@ -16,6 +16,9 @@ __all__ = ["SerialMatch"]
 RAM_STYLES = ("distributed", "block")
 MAX_KEYS = 4
 MAX_SPACING = 1 << 10
+
+DISTRIBUTED_LOCATIONS = 64
+"""Most locations that distributed RAM holds by default."""
 
 COMPARE_BITS = 24
 """Most tag bits that are compared in one clock."""
@@ -49,7 +52,7 @@ class SerialMatch(wiring.Component):
         Clocks from one strobe to the next at least, up to 1024. A clock more than all turns take, so that reads of the
         control side are never held up for ever.
     ram_style : str or None
-        "distributed" or "block". None: "distributed" up to 32 buckets, "block" above.
+        "distributed" or "block". None: "distributed" up to 64 locations, "block" above.
 
     Attributes
     ----------
@@ -111,7 +114,7 @@ class SerialMatch(wiring.Component):
         self.latency = keys * self.turn + 4
         self.entry_layout = data.StructLayout({"used": 1, "tag": self.plan.tag_width, "value": value_shape})
         if ram_style is None:
-            ram_style = "distributed" if 1 << self.plan.bucket_bits <= DISTRIBUTED_BUCKETS else "block"
+            ram_style = "distributed" if self.plan.capacity <= DISTRIBUTED_LOCATIONS else "block"
         if ram_style not in RAM_STYLES:
             raise ValueError(f"ram_style must be one of {RAM_STYLES}, not {ram_style!r}")
         self.ram_style = ram_style

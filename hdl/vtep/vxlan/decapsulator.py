@@ -279,7 +279,7 @@ class Decapsulator(wiring.Component):
     def _rules(
         self, m: Module, pipe: BeatPipe, fields: UnderlayFields, end: FrameEnd
     ) -> tuple[dict[Rule, Value], Value, Value]:
-        """Flags of the rules, one clock behind ``fields.ready``.
+        """Flags of the rules, one clock behind ``fields.ready``: those of the headers' fields wait for the lookups.
 
         Returns
         -------
@@ -287,14 +287,12 @@ class Decapsulator(wiring.Component):
             The rules that headers decide; (oversize, error); the IP packet is longer than the frame.
         """
         settings = self.config.settings
-        now = fields.ready
-        then = now + 1
+        now = fields.early
+        then = fields.ready + 1
         flags: dict[Rule, Value] = {}
 
-        def flag(value: Value, name: str) -> Signal:
-            register = Signal(name=name)
-            m.d.sync += register.eq(value)
-            return register
+        def flag(value: Value, name: str) -> Value:
+            return pipe.at(Staged(pipe.register_wire(value, name=name), now + 1), then)
 
         def at(staged: Staged) -> Value:
             return pipe.at(staged, now)
@@ -394,7 +392,7 @@ class Decapsulator(wiring.Component):
         flags[Rule.INNER_VLAN] = flag(at(fields.inner_tags[0]) & (udp_length >= tagged_length), "inner_tagged")
         flags[Rule.INNER_VLAN] = flags[Rule.INNER_VLAN] & policy.inner_vlan_discard
 
-        flags[Rule.ECN] = self._ecn(m, flag, at, ip)
+        flags[Rule.ECN] = self._ecn(m, at, ip, then)
         late = Cat(flag(at(end.oversize), "oversize"), flag(at(end.error), "marked"))
         return flags, late, flag(beyond, "beyond_frame")
 
@@ -448,15 +446,13 @@ class Decapsulator(wiring.Component):
         group = pipe.at(Staged(destination.group, looked_up), stage)
         return pipe.at(Staged(own, early + 2), stage).any() | group | settings.promiscuous
 
-    def _ecn(
-        self,
-        m: Module,
-        flag: Callable[[Value, str], Value],
-        at: Callable[[Staged], Value],
-        ip: Callable[[int, int], Value],
-    ) -> Value:
-        """Rule 15: whether the frame is to be dropped; prepares the new inner fields."""
-        fields = self._fields
+    def _ecn(self, m: Module, at: Callable[[Staged], Value], ip: Callable[[int, int], Value], stage: int) -> Value:
+        """Rule 15: whether the frame is to be dropped; prepares the new inner fields. All at ``stage``."""
+        fields, pipe = self._fields, self._pipe
+
+        def then(value: Value) -> Value:
+            return pipe.at(Staged(value, fields.early + 1), stage)
+
         tagged = [at(fields.inner_tags[0]), at(fields.inner_tags[0]) & at(fields.inner_tags[1])]
 
         def behind_tags(choice: Sequence[Value]) -> Value:
@@ -479,13 +475,13 @@ class Decapsulator(wiring.Component):
         inner6 = behind_tags([at(each) for each in fields.inner_ipv6]) & (version == 6) & whole(IPV6.length)
         outer_ecn = Mux(at(fields.ipv6), ip(1, 1)[4:6], ip(1, 1)[:2])
         # Both families at once: which it is takes longer to know.
-        is4 = flag(inner4, "inner_ipv4")
-        is6 = flag(inner6, "inner_ipv6")
+        is4 = pipe.register_wire(inner4, name="inner_ipv4")
+        is6 = pipe.register_wire(inner6, name="inner_ipv6")
         outer = Signal(2)
         second_kept = Signal(8)
         checksum = at(fields.inner_checksum)
-        self._inner_tags = Signal(2)
-        m.d.sync += [outer.eq(outer_ecn), second_kept.eq(second), self._inner_tags.eq(tag_count)]
+        m.d.sync += [outer.eq(outer_ecn), second_kept.eq(second)]
+        self._inner_tags = then(pipe.register_wire(tag_count, name="inner_tags"))
         ecn4, ecn6 = second_kept[:2], second_kept[4:6]
 
         def marks(inner: Value) -> Value:
@@ -496,12 +492,13 @@ class Decapsulator(wiring.Component):
         rise = Mux(outer_ecn == ECN_CE, Mux(ecn_early == ECN_ECT1, 2, 1), 0xFFFE)
         partial = Signal(17)
         m.d.sync += partial.eq(~checksum[:16] + rise)
-        self._checksum = ~(partial[:16] + partial[16])[:16]
-        self._change4 = is4 & marks(ecn4)
-        self._change = self._change4 | (is6 & marks(ecn6))
+        self._checksum = then(~(partial[:16] + partial[16])[:16])
+        change4 = pipe.wire(is4 & marks(ecn4))
+        self._change4 = then(change4)
+        self._change = then(change4 | (is6 & marks(ecn6)))
         fresh = Mux(outer == ECN_CE, ECN_CE, ECN_ECT1)
-        self._second = Mux(is4, Cat(fresh[:2], second_kept[2:]), Cat(second_kept[:4], fresh[:2], second_kept[6:]))
-        return (outer == ECN_CE) & ((is4 & (ecn4 == 0)) | (is6 & (ecn6 == 0)))
+        self._second = then(Mux(is4, Cat(fresh[:2], second_kept[2:]), Cat(second_kept[:4], fresh[:2], second_kept[6:])))
+        return then((outer == ECN_CE) & ((is4 & (ecn4 == 0)) | (is6 & (ecn6 == 0))))
 
     def _final_rule(self, m: Module, at_end: Staged) -> Staged:
         """The deciding rule with the UDP checksum."""
@@ -546,7 +543,7 @@ class Decapsulator(wiring.Component):
             return Mux(host, whole[name], value)
 
         # Length of the outgoing frame less one, with and without a pushed tag.
-        udp_length = pipe.at(fields.udp, fields.ready)[16:32]
+        udp_length = pipe.at(Staged(fields.udp.value[16:32], fields.udp.stage, stands=fields.udp.stands), fields.ready)
         plain, pushed = Signal(16), Signal(16)
         m.d.sync += [plain.eq(udp_length - TUNNEL_BYTES - 1), pushed.eq(udp_length - TUNNEL_BYTES - 1 + TAG_BYTES)]
         before_last = Mux(push, pushed, plain)[:LENGTH_BITS]

@@ -34,7 +34,7 @@ from ..headers import (
 from ..integrity.checksum import ChecksumAccumulator
 from ..lookup.direct import DirectTable
 from ..lookup.toeplitz import ToeplitzHash
-from ..packet.length import FrameEnd, measure
+from ..packet.length import FrameEnd, head_event, measure
 from ..packet.pipe import WIDE, BeatPipe, Staged
 from ..packet.prefix_stream import PrefixStream, prefix_beat
 from ..packet.reframer import Reframer, shift_fields
@@ -164,7 +164,8 @@ class Encapsulator(wiring.Component):
         inner, flow_hash = self._flow(m, fields, end, vni)
         length, mismatch = self._length(m, end)
 
-        # What is known of a frame waits in three queues, written when each part is there and read as one.
+        # What is known of a frame waits in three queues, written when each part is there and read as one. Where the
+        # addresses find room, there is always some.
         sums = self._payload_sum(m) if parameters.udp_checksum else Staged(Const(0, 16), 1)
         # What the FDB gives passes a register, since it is far from the queues.
         final = max(tunnel.stage + 1, flow_hash.stage, inner.stage, sums.stage, fields.ready + 1, 3)
@@ -178,6 +179,11 @@ class Encapsulator(wiring.Component):
         m.submodules.heads = head_queue = TokenQueue(
             heads, FRAMES, margin=final + 4, register_output=self._long, spaced=self._long, block=self._long
         )
+        m.submodules.macs = macs_queue = TokenQueue(
+            fields.macs.value.shape(), FRAMES, register_output=self._long, spaced=self._long, block=self._long
+        )
+        there, _ = head_event(m, pipe, fields.macs.stage - 1, pipe.hits(fields.macs.stage - 1, MAC_BYTES - 1))
+        m.d.comb += [macs_queue.i.valid.eq(there.value), macs_queue.i.payload.eq(fields.macs.value)]
         m.submodules.tails = tail_queue = TokenQueue(self._tail_layout(), FRAMES, margin=final + 4)
         token = data.View(heads, head_queue.i.payload)
         found = data.View(self._vni_layout(), pipe.at(vni, final))
@@ -195,7 +201,6 @@ class Encapsulator(wiring.Component):
             token.flood.eq(found.flood),
             token.hash.eq(pipe.at(flow_hash, final)),
             token.tci.eq(pipe.at(fields.tci, final)),
-            token.macs.eq(pipe.at(fields.macs, final)),
             token.inner.eq(view),
             token.length.eq(pipe.at(length, final)),
             tail_queue.i.valid.eq(tail),
@@ -205,7 +210,7 @@ class Encapsulator(wiring.Component):
         ]
         m.d.sync += [self.reason.strobe.eq(tail & dropped), self.reason.index.eq(reason)]
 
-        store, reframer = self._egress(m, head_queue, tail_queue)
+        store, reframer = self._egress(m, head_queue, macs_queue, tail_queue)
         m.d.comb += [
             store.write.valid.eq(accepted),
             store.write.data.eq(arrived.data),
@@ -494,7 +499,6 @@ class Encapsulator(wiring.Component):
                 "flood": vni["flood"].shape,
                 "hash": unsigned(32),
                 "tci": unsigned(16),
-                "macs": unsigned(8 * MAC_BYTES),
                 "inner": self._inner_layout(),
                 "length": unsigned(LENGTH_BITS if self._cut_through else 0),
             }
@@ -511,7 +515,7 @@ class Encapsulator(wiring.Component):
             }
         )
 
-    def _egress(self, m: Module, heads: TokenQueue, tails: TokenQueue) -> tuple[FrameStore, Reframer]:
+    def _egress(self, m: Module, heads: TokenQueue, macs: TokenQueue, tails: TokenQueue) -> tuple[FrameStore, Reframer]:
         """Copies of frames, through the header pipeline, to the store and the reframer."""
         parameters = self._parameters
         tunnels = self._table(m, Table.TUNNEL, strobed=self._narrow)
@@ -548,7 +552,7 @@ class Encapsulator(wiring.Component):
         room, pace = self._prefixes(m, outer, reframer) if self._narrow else (Const(1), outer.pace)
         launch = Signal()
         m.d.sync += launch.eq(jobs.room & commands.room & room)
-        self._replicate(m, heads, tails, launch, outer, pace)
+        self._replicate(m, heads, macs, tails, launch, outer, pace)
 
         # Rule 4 drops copies one by one; the frame is done with at the last.
         command = commands.i.payload
@@ -614,7 +618,14 @@ class Encapsulator(wiring.Component):
         return queue.room, prefix.longest + 1
 
     def _replicate(
-        self, m: Module, heads: TokenQueue, tails: TokenQueue, launch: Value, outer: OuterHeader, pace: int
+        self,
+        m: Module,
+        heads: TokenQueue,
+        macs: TokenQueue,
+        tails: TokenQueue,
+        launch: Value,
+        outer: OuterHeader,
+        pace: int,
     ) -> None:
         """Head-end replication: a copy for each tunnel of the flood list, or the one of the FDB.
 
@@ -641,10 +652,11 @@ class Encapsulator(wiring.Component):
         self._answers.append((reads, accessed.as_value()))
         # The oldest frame stands in registers, its next tunnel of the flood list beside it. Where there is time, the
         # next one waits until its place is free; else a register slice decides near the queues what it takes of them.
-        following = Signal(data.StructLayout({"head": heads.o.payload.shape(), "tail": tails.o.payload.shape()}))
+        queues = {"head": heads, "macs": macs, "tail": tails}
+        following = Signal(data.StructLayout({name: queue.o.payload.shape() for name, queue in queues.items()}))
         waits, taken = Signal(), Signal()
         both_wait = heads.o.valid & (1 if self._cut_through else tails.o.valid)
-        both = Cat(heads.o.payload.as_value(), tails.o.payload.as_value())
+        both = Cat(Value.cast(queue.o.payload) for queue in queues.values())
         if self._long:
             m.d.comb += [following.eq(both), waits.eq(both_wait), heads.o.ready.eq(waits & taken)]
         else:
@@ -657,9 +669,11 @@ class Encapsulator(wiring.Component):
                 waits.eq(oldest.o.valid),
                 oldest.o.ready.eq(taken),
             ]
+        m.d.comb += macs.o.ready.eq(heads.o.ready)
         if not self._cut_through:
             m.d.comb += tails.o.ready.eq(heads.o.ready)
         token = Signal(heads.o.payload.shape(), reset_less=True)
+        addresses = Signal(8 * MAC_BYTES, reset_less=True)
         tail = Signal(tails.o.payload.shape(), reset_less=True)
         target = Signal(flood_layout(parameters), reset_less=True)
         position = Signal(read.addr.shape(), reset_less=True)
@@ -681,6 +695,7 @@ class Encapsulator(wiring.Component):
         with m.If(taken):
             m.d.sync += [
                 token.eq(following.head),
+                addresses.eq(following.macs),
                 tail.eq(following.tail),
                 forget.eq(forgets),
                 only.eq(forgets | following.head.unicast),
@@ -709,7 +724,7 @@ class Encapsulator(wiring.Component):
                 copy.tos.eq(token.inner.tos),
                 copy.ttl.eq(token.inner.ttl),
                 copy.df.eq(token.inner.df),
-                copy.macs.eq(token.macs),
+                copy.macs.eq(addresses),
             ]
         m.d.comb += outer.copy.eq(copy)
 

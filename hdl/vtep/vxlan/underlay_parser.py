@@ -22,7 +22,7 @@ from ..headers import (
 )
 from ..integrity.checksum import HeaderChecksumCheck
 from ..packet.length import head_event
-from ..packet.pipe import BeatPipe, Staged
+from ..packet.pipe import BeatPipe, Staged, first_stage
 
 __all__ = ["TUNNEL_BYTES", "UnderlayFields", "ip_field", "is_tag", "parse_underlay", "window_bytes"]
 
@@ -67,13 +67,15 @@ def is_ipv6(ethertype: Value) -> Value:
 class UnderlayFields:
     """Fields of a frame, each with its stage; numbers have the first byte on the wire most significant.
 
-    ``ready`` is the stage at which the strobes ``head`` (all fields are there) and ``tail`` (the frame ends) are, and
-    from which on every field can be used, but for ``ip_checksum_ok``, a clock later. ``words``: words between the
+    ``early`` is the stage at which the strobes ``head`` (all fields are there) and ``tail`` (the frame ends) are, and
+    from which on every field can be used, but for ``ip_checksum_ok``: that is there a clock behind ``ready``, as
+    lookups are. ``words``: words between the
     outer Ethernet header and UDP, one-hot. ``inner_tags``, ``inner_ipv4``, ``inner_ipv6``: what the inner EtherType is,
     and what stands in its place behind one or two tags. ``ip_start`` and ``ip_rest`` hold the first 40 (without IPv6
     20) bytes of the IP header.
     """
 
+    early: int
     ready: int
     head: Staged
     tail: Staged
@@ -119,8 +121,8 @@ def parse_underlay(
 ) -> UnderlayFields:
     """Capture the fields of the frames on ``pipe``.
 
-    ``address_latency``, ``vni_latency``: clocks of the lookups by IP address and by VNI; fields are held back until one
-    clock before these are through, so that both meet.
+    ``address_latency``, ``vni_latency``: clocks of the lookups by IP address and by VNI; ``ready`` is one clock before
+    these are through.
     """
     outer = ETHERNET.length  # first byte of the IP header behind no tag
     tagged_outer = outer + TAG_BYTES
@@ -234,14 +236,15 @@ def parse_underlay(
         ],
     )
     first_inner = first_type + 2  # behind no words and no tags
-    # Lookups begin when their key is there, and the head strobe may come with the key's last byte.
-    inner_stage = max(
-        inner_stage,
-        ip_rest.stage + address_latency - 2,
-        udp.stage + vni_latency - 2,
-        checksum_ok.stage - 2,
-        words.stage - 1,
-    )
+    # With the strobes there is also what takes a clock to be worked out of fields. A frame that ends before the byte at
+    # the end of a row is judged without it.
+    worked_out = [
+        (destination.stage + 2, MAC_BYTES // 2 - 1, outer - 1),
+        (2, outer - 1, outer - 1),
+        *((ip_start.stage + 1, start + IP_START_BYTES - 1, start + IPV4.length - 1) for start in (outer, tagged_outer)),
+        *((udp.stage + 1, start + UDP.length - 1, start + UDP.length - 1) for start, _ in udp_places),
+    ]
+    inner_stage = max(inner_stage, words.stage - 1, first_stage(pipe.lanes, worked_out) - 1)
 
     def inner_at(stage: int) -> Value:
         words_then = pipe.at(words, stage)
@@ -266,8 +269,11 @@ def parse_underlay(
     complete = Cat(pipe.hits(inner_stage, start + offset + 1) & condition for start, condition in inner_places).any()
     head, tail = head_event(m, pipe, inner_stage, complete)
 
+    # Lookups begin when their key is there, and the head strobe may come with the key's last byte.
+    lookups = max(ip_rest.stage + address_latency, udp.stage + vni_latency, checksum_ok.stage)
     return UnderlayFields(
-        ready=head.stage,
+        early=head.stage,
+        ready=max(head.stage, lookups - 1),
         head=head,
         tail=tail,
         destination=destination,

@@ -70,12 +70,14 @@ def make_case(rng):
 def parser(data_width, *, deep=False, **options):
     beats = Beats(data_width // 8, window_bytes(), deep=deep)
     fields = parse_underlay(beats.m, beats.pipe, VtepParameters(data_width=data_width, **options), 3, 3)
-    assert fields.head.stage == fields.tail.stage == fields.ready
+    assert fields.head.stage == fields.tail.stage == fields.early
     watched = {name: getattr(fields, name) for name in NAMES}
     for name in ("inner_tags", "inner_ipv4", "inner_ipv6"):
         watched |= {f"{name}_{i}": staged for i, staged in enumerate(getattr(fields, name))}
+    assert fields.ready >= fields.early
     for name, staged in watched.items():
-        beats.watch(name, Staged(beats.pipe.at(staged, fields.ready + (name == LATE)), fields.ready))
+        stage = fields.ready + 1 if name == LATE else fields.early
+        beats.watch(name, Staged(beats.pipe.at(staged, stage), stage))
     beats.watch("head", fields.head)
     beats.watch("tail", fields.tail)
     return beats, fields
@@ -93,28 +95,30 @@ def test_fields_are_there_with_the_head(rng, data_width, idle, deep):
     rng.shuffle(cases)
     accepted, values = beats.run([frame for frame, *_ in cases], rng, idle)
     assert [clock for clock, value in enumerate(values["tail"]) if value] == [
-        clocks[-1] + fields.ready for clocks in accepted
+        clocks[-1] + fields.early for clocks in accepted
     ]
     heads = [clock for clock, value in enumerate(values["head"]) if value]
     for (frame, expected, complete), clocks, head in zip(cases, accepted, heads, strict=True):
         if complete is not None:
-            assert head == clocks[min(len(frame) - 1, complete) // lanes] + fields.ready
+            assert head == clocks[min(len(frame) - 1, complete) // lanes] + fields.early
         for name, value in expected.items():
-            assert values[name][head + (name == LATE)] == value, f"{name} of {frame.hex()}"
+            assert values[name][head + (name == LATE) * (fields.ready + 1 - fields.early)] == value, (
+                f"{name} of {frame.hex()}"
+            )
 
 
 def test_second_tag(rng):
     beats, fields = parser(64)
     frames = [tag(tag(ethernet(bytes(60), 0x0800), 5), 6, 0x88A8), tag(ethernet(bytes(60), 0x0800), 5)]
     accepted, values = beats.run(frames, rng, 0.0)
-    assert [values["second_tag"][clocks[-1] + fields.ready] for clocks in accepted] == [1, 0]
-    assert [values["tag"][clocks[-1] + fields.ready] for clocks in accepted] == [1, 1]
+    assert [values["second_tag"][clocks[-1] + fields.early] for clocks in accepted] == [1, 0]
+    assert [values["tag"][clocks[-1] + fields.early] for clocks in accepted] == [1, 1]
 
 
 def test_without_ipv6_no_frame_is(rng):
     beats, fields = parser(64, ipv6=False)
     accepted, values = beats.run([ethernet(ipv6(bytes(80)), 0x86DD)], rng, 0.0)
-    clock = accepted[0][-1] + fields.ready
+    clock = accepted[0][-1] + fields.early
     assert not values["ipv6"][clock]
     assert not values["ipv4"][clock]
 
@@ -123,11 +127,11 @@ def test_fields_of_the_ip_header(rng):
     beats, fields = parser(64)
     places = [(0, 1), (2, 2), (6, 2), (8, 1), (9, 1), (12, 4), (16, 4), (24, 16)]
     for place in places:
-        beats.watch(str(place), Staged(ip_field(fields, beats.pipe, fields.ready, *place), fields.ready))
+        beats.watch(str(place), Staged(ip_field(fields, beats.pipe, fields.early, *place), fields.early))
     frame = ethernet(ipv6(udp(vxlan(rng.randbytes(60), 1)), source=rng.getrandbits(128)), 0x86DD)
     accepted, values = beats.run([frame], rng, 0.0)
     for offset, length in places:
-        seen = values[str((offset, length))][accepted[0][-1] + fields.ready]
+        seen = values[str((offset, length))][accepted[0][-1] + fields.early]
         assert seen == number(frame[14 + offset : 14 + offset + length])
 
 

@@ -6,12 +6,11 @@ from amaranth.hdl import Module, Mux
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
+from vtep.control.gateway_registers import GATEWAY_BASE, gateway_registers
 from vtep.control.register_bus import register_bus
 from vtep.control.register_file import RegisterFile
 from vtep.control.serial_bridge import SerialBridge
 from vtep.mac.rgmii import link_layout
-
-from .registers import GATEWAY_BASE, gateway_registers
 
 __all__ = ["GatewayControl"]
 
@@ -22,6 +21,8 @@ class GatewayControl(wiring.Component):
     Parameters
     ----------
     configuration : int
+        See `gateway_registers`.
+    neighbors : int
         See `gateway_registers`.
     clock_hz, baud : int
         See `SerialBridge`.
@@ -45,8 +46,8 @@ class GatewayControl(wiring.Component):
         As `SerialBridge`.
     """
 
-    def __init__(self, configuration: int, clock_hz: int, baud: int) -> None:
-        self._file = RegisterFile(gateway_registers(configuration))
+    def __init__(self, configuration: int, neighbors: int, clock_hz: int, baud: int) -> None:
+        self._file = RegisterFile(gateway_registers(configuration, neighbors))
         self._bridge = SerialBridge(GATEWAY_BASE.bit_length(), clock_hz, baud)
         super().__init__(
             {

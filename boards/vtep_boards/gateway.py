@@ -20,6 +20,8 @@ __all__ = ["BAUD", "GATEWAY", "Gateway"]
 
 BAUD = 115200
 
+NEIGHBORS = 16
+
 GATEWAY = VtepParameters(data_width=32, vnis=64, tunnels=16, fdb_entries=1024, flood_entries=64, max_frame_length=2000)
 """Build parameters of the gateway: 32 bits at 62.5 MHz are 2 Gb/s either way."""
 
@@ -65,7 +67,7 @@ class Gateway(wiring.Component):
             RgmiiPort(parameters.data_width, max_frame_length=parameters.max_frame_length, in_band=in_band)
             for _ in range(2)
         ]
-        self._control = GatewayControl(configuration, clock_hz, baud)
+        self._control = GatewayControl(configuration, NEIGHBORS, clock_hz, baud)
         super().__init__(design_signature())
 
     def elaborate(self, platform: Any) -> Module:

@@ -6,19 +6,21 @@ from typing import Any
 import pytest
 
 from helpers.packet_bench import simulate
+from vtep.control.gateway_registers import GATEWAY_BASE, gateway_registers
 from vtep.mac.gmii import Speed
 from vtep_boards.control import GatewayControl
-from vtep_boards.registers import GATEWAY_BASE, configuration_hash, gateway_registers
+from vtep_boards.registers import configuration_hash
 
 CLOCKS_PER_BIT = 8
 HASH = 0xC0FFEE42
+NEIGHBORS = 5
 
 
 class Line:
     """The far end of the serial line; the core behind the gateway's answers with the address times three."""
 
     def __init__(self) -> None:
-        self.dut = GatewayControl(HASH, 1_000_000 * CLOCKS_PER_BIT, 1_000_000)
+        self.dut = GatewayControl(HASH, NEIGHBORS, 1_000_000 * CLOCKS_PER_BIT, 1_000_000)
         self.core: list[tuple[int, int]] = []
 
     async def behind(self, ctx: Any) -> None:
@@ -61,7 +63,7 @@ def test_core_below_and_gateway_above() -> None:
         assert await line.read(ctx, 0x000) == 0
         assert await line.read(ctx, 0xFFC) == 0xFFC * 3
         assert await line.read(ctx, 0x1000) == int.from_bytes(b"GATE")
-        assert await line.read(ctx, 0x1004) == 0x0001_0000
+        assert await line.read(ctx, 0x1004) == 0x0001_0001
         assert await line.read(ctx, 0x1008) == HASH
         assert await line.read(ctx, 0x1010) == 0b1101
         assert await line.read(ctx, 0x1014) == 0b0010
@@ -81,7 +83,7 @@ def test_hash_tells_configurations_and_boards_apart(rng: random.Random) -> None:
 
 @pytest.mark.parametrize("number", [0, 1])
 def test_names_the_speeds(number: int) -> None:
-    register = list(gateway_registers(HASH))[3 + number]
+    register = list(gateway_registers(HASH, NEIGHBORS))[3 + number]
     assert {choice: value.value for choice, value in register["speed"].choices.items()} == {
         speed.name: speed.value for speed in Speed
     }

@@ -8,6 +8,7 @@ __all__ = [
     "LOCAL_EVENTS",
     "MAC_COUNTERS",
     "MAGIC",
+    "PLACE_BITS",
     "PORTS",
     "gateway_registers",
 ]
@@ -57,8 +58,10 @@ LOCAL_EVENTS = (
     "expired",
     "no_room",
     "marked",
+    "unresolved",
 )
-"""What is counted of the local stack: the events of `vtep.local.stack.events_layout`."""
+"""What is counted of the local stack: the events of `vtep.local.stack.events_layout`, and frames for a neighbour that
+is not resolved, which are dropped."""
 
 GATEWAY_COUNTERS = tuple(
     f"{owner}.{name}"
@@ -68,7 +71,9 @@ GATEWAY_COUNTERS = tuple(
 """Names of all counters; a counter's address is its place here."""
 
 COUNTER_ADDRESS_BITS = 8
-PLACE_BITS, INDEX_BITS = 5, 6
+INDEX_BITS = 6
+PLACE_BITS = 5
+"""Of a place in the entry of a neighbour."""
 
 
 def gateway_registers(configuration: int, neighbors: int) -> RegisterMap:

@@ -2,18 +2,23 @@
 
 from typing import Any
 
-from amaranth.hdl import Module, Mux
-from amaranth.lib import wiring
+from amaranth.hdl import Cat, Module, Mux, Signal
+from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
+from vtep.control.gateway_registers import GATEWAY_BASE, GATEWAY_COUNTERS, PLACE_BITS, gateway_registers
 from vtep.control.register_bus import register_bus
 from vtep.control.register_file import RegisterFile
+from vtep.control.register_map import WORD_BITS, WORD_BYTES
 from vtep.control.serial_bridge import SerialBridge
+from vtep.local.neighbors import Place
+from vtep.local.sequencer import table_write
 from vtep.mac.rgmii import link_layout
 
-from .registers import GATEWAY_BASE, gateway_registers
-
 __all__ = ["GatewayControl"]
+
+READ_LATENCY = 2
+"""Clocks until the local stack shows a byte of an entry."""
 
 
 class GatewayControl(wiring.Component):
@@ -21,7 +26,7 @@ class GatewayControl(wiring.Component):
 
     Parameters
     ----------
-    configuration : int
+    configuration, neighbors : int
         See `gateway_registers`.
     clock_hz, baud : int
         See `SerialBridge`.
@@ -34,10 +39,14 @@ class GatewayControl(wiring.Component):
         Byte addresses below `GATEWAY_BASE`.
     links : array of `link_layout`, in
         Of the tenant's and the underlay's port.
+    write, read, read_index, read_place, read_data
+        For `LocalStack`. Four bytes are read in as many clocks.
+    clear, take_snapshot, read_counter, counter_index, read_snapshot : out; counters_busy, counter_value : in
+        For `GatewayCounters`.
 
     Notes
     -----
-    Reset: as `SerialBridge`; the core is to be reset with it.
+    Reset: as `SerialBridge`; the core, the local stack and the counters are to be reset with it.
 
     Raises
     ------
@@ -45,8 +54,9 @@ class GatewayControl(wiring.Component):
         As `SerialBridge`.
     """
 
-    def __init__(self, configuration: int, clock_hz: int, baud: int) -> None:
-        self._file = RegisterFile(gateway_registers(configuration))
+    def __init__(self, configuration: int, neighbors: int, clock_hz: int, baud: int) -> None:
+        self._neighbors = neighbors
+        self._file = RegisterFile(gateway_registers(configuration, neighbors))
         self._bridge = SerialBridge(GATEWAY_BASE.bit_length(), clock_hz, baud)
         super().__init__(
             {
@@ -54,6 +64,18 @@ class GatewayControl(wiring.Component):
                 "serial_tx": Out(1, init=1),
                 "core": Out(register_bus(GATEWAY_BASE.bit_length() - 1)),
                 "links": In(link_layout()).array(2),
+                "write": Out(stream.Signature(table_write(neighbors))),
+                "read": Out(1),
+                "read_index": Out(range(neighbors)),
+                "read_place": Out(PLACE_BITS),
+                "read_data": In(8),
+                "clear": Out(1),
+                "take_snapshot": Out(1),
+                "read_counter": Out(1),
+                "counter_index": Out(range(len(GATEWAY_COUNTERS))),
+                "read_snapshot": Out(1),
+                "counters_busy": In(1),
+                "counter_value": In(2 * WORD_BITS),
             }
         )
 
@@ -67,6 +89,10 @@ class GatewayControl(wiring.Component):
                 register.status["speed"].eq(link.speed.as_value()),
                 register.status["full_duplex"].eq(link.full_duplex),
             ]
+        self._write_neighbors(m)
+        self._read_neighbors(m)
+        self._counters(m)
+
         master, own, core = bridge.bus, file.bus, self.core
         ours = master.address[-1]
         for slave, chosen in ((core, ~ours), (own, ours)):
@@ -80,3 +106,64 @@ class GatewayControl(wiring.Component):
         for name in ("ack", "read_data", "error"):
             m.d.comb += getattr(master, name).eq(Mux(ours, getattr(own, name), getattr(core, name)))
         return m
+
+    def _write_neighbors(self, m: Module) -> None:
+        command, write = self._file.neighbor_write, self.write
+        value = command.value
+        m.d.sync += command.refuse.eq((value["index"] >= self._neighbors) | (value["place"] > Place.FAMILY))
+        with m.If(write.ready):
+            m.d.sync += write.valid.eq(0)
+        with m.If(command.strobe):
+            m.d.sync += write.valid.eq(1)
+            m.d.sync += [write.payload[name].eq(value[name]) for name in ("index", "place", "data")]
+        m.d.comb += self._file.neighbor_status.status["writing"].eq(write.valid)
+
+    def _read_neighbors(self, m: Module) -> None:
+        command = self._file.neighbor_read
+        value = command.value
+        place_bits = (WORD_BYTES - 1).bit_length()
+        m.d.sync += command.refuse.eq((value["index"] >= self._neighbors) | value["place"][:place_bits].any())
+        # One-hot, as the bytes are asked for and come.
+        steps = Signal(WORD_BYTES + READ_LATENCY)
+        word = Signal(PLACE_BITS - place_bits, reset_less=True)
+        index = Signal.like(self.read_index, reset_less=True)
+        octets = Signal(WORD_BITS)
+        m.d.sync += steps.eq(Cat(command.strobe, steps[:-1]))
+        with m.If(command.strobe):
+            m.d.sync += [word.eq(value["place"][place_bits:]), index.eq(value["index"])]
+        with m.If(steps[READ_LATENCY:].any()):
+            m.d.sync += octets.eq(Cat(octets[8:], self.read_data))
+        asked = steps[:WORD_BYTES]
+        m.d.comb += [
+            self.read.eq(asked.any()),
+            self.read_index.eq(index),
+            self.read_place.eq(Cat(asked[1] | asked[3], asked[2] | asked[3], word)),
+            self._file.neighbor_status.status["reading"].eq(steps.any()),
+            self._file.neighbor_data.status["data"].eq(octets),
+        ]
+
+    def _counters(self, m: Module) -> None:
+        file = self._file
+        control, command = file.counter_control, file.counter_command
+        m.d.sync += [
+            control.refuse.eq(control.value["clear"] == control.value["snapshot"]),
+            command.refuse.eq(command.value["address"] >= len(GATEWAY_COUNTERS)),
+        ]
+        # A command begins a clock behind its access.
+        m.d.sync += [
+            self.clear.eq(control.strobe & control.value["clear"]),
+            self.take_snapshot.eq(control.strobe & control.value["snapshot"]),
+            self.read_counter.eq(command.strobe),
+        ]
+        with m.If(command.strobe):
+            m.d.sync += [
+                self.counter_index.eq(command.value["address"]),
+                self.read_snapshot.eq(command.value["snapshot"]),
+            ]
+        m.d.comb += [
+            file.counter_status.status["busy"].eq(
+                self.counters_busy | self.clear | self.take_snapshot | self.read_counter
+            ),
+            file.counter_low.status["value"].eq(self.counter_value[:WORD_BITS]),
+            file.counter_high.status["value"].eq(self.counter_value[WORD_BITS:]),
+        ]

@@ -1,24 +1,32 @@
-"""The VXLAN gateway: tenant port, core, underlay port, and the registers on a serial line."""
+"""The VXLAN gateway: tenant port, core, underlay port, local stack, and the registers on a serial line."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from amaranth.hdl import Module
+from amaranth.hdl import Cat, Module
 from amaranth.lib import wiring
 
 from vtep.config import VtepParameters
+from vtep.control.gateway_registers import LOCAL_EVENTS
 from vtep.control.tables import TableEntry
+from vtep.local.neighbors import Neighbor
+from vtep.local.next_hop import NextHop
+from vtep.local.stack import LocalStack, events_layout
 from vtep.mac.port import RgmiiPort
 from vtep.stream.packet import connect_packets
 from vtep.vxlan.core import VtepCore
 
 from .clocks import CORE_HZ
 from .control import GatewayControl
+from .counters import GatewayCounters, mac_events
 from .design import TENANT, UNDERLAY, add_ports, design_signature
 
-__all__ = ["BAUD", "GATEWAY", "Gateway"]
+__all__ = ["BAUD", "GATEWAY", "NEIGHBORS", "Gateway"]
 
 BAUD = 115200
+
+NEIGHBORS = 16
+"""Entries of the table of neighbours."""
 
 GATEWAY = VtepParameters(data_width=32, vnis=64, tunnels=16, fdb_entries=1024, flood_entries=64, max_frame_length=2000)
 """Build parameters of the gateway: 32 bits at 62.5 MHz are 2 Gb/s either way."""
@@ -27,13 +35,18 @@ GATEWAY = VtepParameters(data_width=32, vnis=64, tunnels=16, fdb_entries=1024, f
 class Gateway(wiring.Component):
     """A VTEP that stands alone. See `design_signature`.
 
-    Frames for the host are dropped: what answers for this endpoint belongs between ``host_tx`` and ``host_rx``.
+    `LocalStack` is on the core's host port: it answers ARP, neighbour solicitations and pings for the core's own
+    addresses. Frames that leave for the MAC address 00:00:00:00:00:NN go to its neighbour NN: see `NextHop`.
 
     Parameters
     ----------
     parameters : VtepParameters
     settings, entries
         What is there after power-on: see `VtepCore`.
+    neighbors : int
+        Entries of the table of neighbours, 1 .. 64.
+    initial : iterable of Neighbor
+        The first of them after power-on.
     configuration : int
         See `gateway_registers`.
     in_band : bool
@@ -46,7 +59,7 @@ class Gateway(wiring.Component):
     Raises
     ------
     ValueError
-        As `VtepCore` and `GatewayControl`.
+        As `VtepCore`, `LocalStack` and `GatewayControl`.
     """
 
     def __init__(
@@ -55,31 +68,69 @@ class Gateway(wiring.Component):
         settings: Mapping[str, int] | None = None,
         entries: Iterable[TableEntry] = (),
         *,
+        neighbors: int = NEIGHBORS,
+        initial: Iterable[Neighbor] = (),
         configuration: int = 0,
         in_band: bool = True,
         clock_hz: int = CORE_HZ,
         baud: int = BAUD,
     ) -> None:
+        width, longest = parameters.data_width, parameters.max_frame_length
         self._core = VtepCore(parameters, settings, entries)
-        self._ports = [
-            RgmiiPort(parameters.data_width, max_frame_length=parameters.max_frame_length, in_band=in_band)
-            for _ in range(2)
-        ]
-        self._control = GatewayControl(configuration, clock_hz, baud)
+        self._ports = [RgmiiPort(width, max_frame_length=longest, in_band=in_band) for _ in range(2)]
+        self._stack = LocalStack(
+            width, clock_frequency=clock_hz, max_frame_length=longest, neighbors=neighbors, initial=initial
+        )
+        self._hop = NextHop(width, neighbors)
+        self._neighbors = neighbors
+        self._control = GatewayControl(configuration, neighbors, clock_hz, baud)
         super().__init__(design_signature())
 
     def elaborate(self, platform: Any) -> Module:
         m = Module()
         m.submodules.core = core = self._core
+        m.submodules.stack, m.submodules.hop = stack, hop = self._stack, self._hop
+        m.submodules.control, m.submodules.counters = control, counters = self._control, GatewayCounters()
         tenant, underlay = self._ports[TENANT], self._ports[UNDERLAY]
         add_ports(m, self, {"tenant": tenant, "underlay": underlay})
         connect_packets(m, tenant.o, core.tenant_rx)
         connect_packets(m, core.tenant_tx, tenant.i)
         connect_packets(m, underlay.o, core.underlay_rx)
-        connect_packets(m, core.underlay_tx, underlay.i)
-        m.d.comb += core.host_tx.ready.eq(1)
-        m.submodules.control = control = self._control
+        connect_packets(m, core.underlay_tx, hop.i)
+        connect_packets(m, hop.o, underlay.i)
+        # Never narrowed on its way in: what the host port does not take holds up the tenants' frames.
+        connect_packets(m, core.host_tx, stack.i)
+        connect_packets(m, stack.o, core.host_rx)
+        m.d.comb += [
+            *(stack.own[name].eq(core.settings[name]) for name in ("mac", "ipv4")),
+            stack.own.ipv6.eq(core.settings.ipv6 & core.settings.ipv6_used.replicate(128)),
+            hop.publish.eq(stack.publish),
+            hop.publication.eq(stack.publication),
+            stack.wake.eq(hop.unresolved & (hop.index < self._neighbors)),
+            stack.wake_index.eq(hop.index),
+        ]
+
         wiring.connect(m, control.core, core.bus)
-        m.d.comb += [control.serial_rx.eq(self.serial_rx), self.serial_tx.eq(control.serial_tx)]
-        m.d.comb += [shown.eq(port.link) for shown, port in zip(control.links, self._ports, strict=True)]
+        wiring.connect(m, control.write, stack.write)
+        events = {name: stack.events[name] for name, _ in events_layout()} | {"unresolved": hop.unresolved}
+        m.d.comb += [
+            control.serial_rx.eq(self.serial_rx),
+            self.serial_tx.eq(control.serial_tx),
+            stack.read.eq(control.read),
+            stack.read_index.eq(control.read_index),
+            stack.read_place.eq(control.read_place),
+            control.read_data.eq(stack.read_data),
+            counters.events.eq(Cat(events.pop(name) for name in LOCAL_EVENTS)),
+            counters.clear.eq(control.clear),
+            counters.take_snapshot.eq(control.take_snapshot),
+            counters.read.eq(control.read_counter),
+            counters.read_index.eq(control.counter_index),
+            counters.read_snapshot.eq(control.read_snapshot),
+            control.counters_busy.eq(counters.busy),
+            control.counter_value.eq(counters.value),
+        ]
+        assert not events, f"events that are not counted: {', '.join(events)}"
+        for number, port in enumerate(self._ports):
+            m.d.comb += control.links[number].eq(port.link)
+            m.d.comb += [getattr(counters.macs[number], name).eq(getattr(port, name)) for name in mac_events().members]
         return m

@@ -9,7 +9,7 @@ from amaranth.lib.wiring import In, Out
 
 from ..stream.packet import connect_packets, packet_signature
 from .gmii import Speed
-from .mac import Mac
+from .mac import Mac, received_layout
 from .rgmii import RgmiiReceiver, RgmiiTransmitter, link_layout, receive_wires, transmit_wires
 
 __all__ = ["RgmiiPort"]
@@ -39,6 +39,8 @@ class RgmiiPort(wiring.Component):
         What the port goes by; some clocks old.
     activity : Signal(), out
         High for a clock for frames that were received or sent.
+    received, reception, false_carrier : out, domain ``rx``; sent : out, domain ``tx``; too_long : out
+        See `Mac`.
 
     Notes
     -----
@@ -66,6 +68,11 @@ class RgmiiPort(wiring.Component):
                 "told": In(link_layout()),
                 "link": Out(link_layout()),
                 "activity": Out(1),
+                "received": Out(1),
+                "reception": Out(received_layout()),
+                "false_carrier": Out(1),
+                "sent": Out(1),
+                "too_long": Out(1),
             }
         )
 
@@ -96,6 +103,8 @@ class RgmiiPort(wiring.Component):
         ):
             m.d.comb += value.eq(bits if target == domain else _settled(m, bits, domain, target))
 
+        for name in ("received", "reception", "false_carrier", "sent", "too_long"):
+            m.d.comb += getattr(self, name).eq(getattr(mac, name))
         active = Signal(2)
         for number, (pulse, origin) in enumerate(((mac.received, "rx"), (mac.sent, "tx"))):
             m.submodules[f"active_{origin}"] = crossing = PulseSynchronizer(origin, "sync")

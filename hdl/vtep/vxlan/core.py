@@ -12,7 +12,7 @@ from ..control.loader import TableLoader
 from ..control.register_block import RegisterBlock
 from ..control.register_bus import register_bus
 from ..control.registers import vtep_registers
-from ..control.tables import TableEntry, check_entries
+from ..control.tables import TableEntry, check_entries, settings_layout
 from .pipeline import VtepPipeline, packet_ports
 
 __all__ = ["VtepCore"]
@@ -36,6 +36,8 @@ class VtepCore(wiring.Component):
         Packet streams: see `VtepPipeline`.
     bus : In(`register_bus`)
         The registers of `vtep_registers`. An access takes 4 clocks.
+    settings : Out(`settings_layout`)
+        Those in effect; they change all in one clock.
     idle : Out(1)
         No frame is inside.
 
@@ -64,6 +66,7 @@ class VtepCore(wiring.Component):
             {
                 **packet_ports(parameters),
                 "bus": In(register_bus(self.registers.address_bits)),
+                "settings": Out(settings_layout()),
                 "idle": Out(1),
             }
         )
@@ -92,6 +95,7 @@ class VtepCore(wiring.Component):
             pipeline.run.eq(loaded),
             block.ready.eq(pipeline.ready & loaded),
             block.idle.eq(pipeline.idle),
+            self.settings.eq(block.config.settings),
             self.idle.eq(pipeline.idle),
         ]
         return m

@@ -235,8 +235,10 @@ def prepare_monitor(root: Path, data_width: int) -> Path:
     return folder
 
 
-def prepare_design(root: Path, name: str, verilog: str, sources: Iterable[Path], top: str) -> Path:
-    """Build any design, all its signals visible, and return the folder.
+def prepare_design(
+    root: Path, name: str, verilog: str, sources: Iterable[Path], top: str, *, public: bool = True
+) -> Path:
+    """Build any design and return the folder.
 
     Time is simulated in femtoseconds, so that clocks may be some parts in a million apart.
 
@@ -252,6 +254,8 @@ def prepare_design(root: Path, name: str, verilog: str, sources: Iterable[Path],
         More Verilog.
     top : str
         Top module, in ``verilog`` or in ``sources``.
+    public : bool
+        All signals are visible; otherwise those that the Verilog says are, which builds and runs faster.
 
     Raises
     ------
@@ -264,7 +268,7 @@ def prepare_design(root: Path, name: str, verilog: str, sources: Iterable[Path],
         design = folder / "design.v"
         if not design.exists() or design.read_text() != verilog:
             design.write_text(verilog)
-        _build(root, folder, [design, *sources], top, {}, public=True, precision="1fs")
+        _build(root, folder, [design, *sources], top, {}, public=public, precision="1fs")
     return folder
 
 

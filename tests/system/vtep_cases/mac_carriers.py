@@ -28,10 +28,15 @@ class Carrier(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """A frame as the MAC sends it on, FCS included, None if there is no room for it; and what it says of it."""
+    """What a MAC says of a frame, and, unless there is no room for it, the frame itself.
 
-    wire: bytes | None
+    That is: as the MAC gives it, without FCS; whether it is marked; as it is sent on, with padding and FCS.
+    """
+
     report: dict[str, int]
+    body: bytes = b""
+    marked: bool = False
+    wire: bytes | None = None
 
 
 def fcs(frame: bytes) -> bytes:
@@ -77,10 +82,11 @@ def outcome(carrier: Carrier, longest: int, room: int, *, columns: bool = False)
         "dropped": int(len(body) > room),
     }
     if report["dropped"]:
-        return Outcome(None, report)
-    body = body.ljust(MIN_LENGTH, b"\0")
-    marked = report["fcs_error"] or report["too_short"] or report["too_long"]
-    return Outcome(body + (bytes(byte ^ 0xFF for byte in fcs(body)) if marked else fcs(body)), report)
+        return Outcome(report)
+    padded = body.ljust(MIN_LENGTH, b"\0")
+    marked = bool(report["fcs_error"] or report["too_short"] or report["too_long"])
+    wire = padded + (bytes(byte ^ 0xFF for byte in fcs(padded)) if marked else fcs(padded))
+    return Outcome(report, body, marked, wire)
 
 
 def scapy_frame(rng: Random, length: int) -> bytes:

@@ -5,37 +5,20 @@ from collections import Counter
 
 import pytest
 from amaranth.hdl import ClockDomain, Module
+from amaranth.lib import wiring
 
+from helpers.mac_counters import SIZE_CLASSES, counted
 from helpers.packet_bench import simulate_clocks
-from vtep.mac.statistics import COUNTERS, MacStatistics
+from vtep.control.counter_ram import CounterRam
+from vtep.control.gateway_registers import MAC_COUNTERS
+from vtep.mac.statistics import AMOUNT_BITS, MacStatistics
 
 LONGEST = 1518
-CLASSES = {64: (64, 64), 65: (65, 127), 128: (128, 255), 256: (256, 511), 512: (512, 1023), 1024: (1024, 1518)}
-
-
-def counted(frame: dict[str, int]) -> Counter:
-    """The counters that a received frame raises."""
-    size = frame["length"]
-    out = Counter({"etherStatsPkts": 1, "etherStatsOctets": size})
-    bad, short, long = frame["fcs_error"], size < 64, size > LONGEST
-    if short:
-        out["etherStatsFragments" if bad else "etherStatsUndersizePkts"] += 1
-    elif long:
-        out["etherStatsJabbers" if bad else "etherStatsOversizePkts"] += 1
-    elif bad:
-        out["etherStatsCRCAlignErrors"] += 1
-    else:
-        for kind in ("broadcast", "multicast"):
-            out[f"etherStats{kind.title()}Pkts"] += frame[kind]
-    for low, high in CLASSES.values():
-        if low <= size <= high:
-            out[f"etherStatsPkts{low}Octets" if low == high else f"etherStatsPkts{low}to{high}Octets"] += 1
-    out["etherStatsDropEvents"] += frame["dropped"]
-    return +out
+FIRST, ENTRIES = 3, 3 + len(MAC_COUNTERS)
 
 
 def some_frame(rng: random.Random) -> dict[str, int]:
-    edges = [edge + delta for pair in CLASSES.values() for edge in pair for delta in (-1, 0, 1)]
+    edges = [edge + delta for pair in SIZE_CLASSES.values() for edge in pair for delta in (-1, 0, 1)]
     size = rng.choice((*edges, rng.randrange(1, 32768), 32767))
     address = rng.choice(("", "broadcast", "multicast"))
     return {
@@ -55,9 +38,11 @@ def test_no_event_is_lost(rng: random.Random, core: float) -> None:
     m = Module()
     periods = {"sync": core * 1e-9, "rx": 6.4e-9, "tx": 6.4e-9 * 1.0002}
     m.domains += [ClockDomain(name) for name in periods]
-    m.submodules.dut = dut = MacStatistics()
+    m.submodules.dut = dut = MacStatistics(FIRST, ENTRIES)
+    m.submodules.counters = counters = CounterRam(ENTRIES, AMOUNT_BITS)
+    wiring.connect(m, dut.o, counters.i)
     frames = [some_frame(rng) for _ in range(60)]
-    wanted: Counter = sum((counted(frame) for frame in frames), Counter())
+    wanted: Counter = sum((counted(frame, LONGEST) for frame in frames), Counter())
     sent = 70
     done = []
 
@@ -93,14 +78,20 @@ def test_no_event_is_lost(rng: random.Random, core: float) -> None:
         ctx.set(dut.too_long, 0)
         await ctx.tick().repeat(120)
         values = {}
-        for name, place in COUNTERS.items():
-            ctx.set(dut.read_index, place.entry)
-            ctx.set(dut.read_field, place.field)
-            ctx.set(dut.read_enable, 1)
+        for index, name in enumerate((None,) * FIRST + MAC_COUNTERS):
+            ctx.set(counters.read_index, index)
+            ctx.set(counters.read, 1)
             await ctx.tick()
-            ctx.set(dut.read_enable, 0)
-            values[name] = await ctx.tick().sample(dut.read_value).until(dut.read_valid)
-        assert {name: value for name, (value,) in values.items() if value} == +wanted
+            ctx.set(counters.read, 0)
+            await ctx.tick().until(~counters.busy)
+            values[name] = ctx.get(counters.value)
+        assert {name: value for name, value in values.items() if value} == +wanted
 
     wanted["aFramesTransmittedOK"] = sent
     simulate_clocks(m, periods, receive, transmit, read, rng=rng)
+
+
+@pytest.mark.parametrize("first", [-1, 4])
+def test_refuses_counters_that_are_not_there(first: int) -> None:
+    with pytest.raises(ValueError, match="first"):
+        MacStatistics(first, ENTRIES)

@@ -1,0 +1,33 @@
+"""The gateway on Verilator, from PHY to PHY: both MACs, the core, the local stack, and registers on the serial line."""
+
+import os
+from importlib import import_module
+
+import pytest
+from vtep_cases.cases import CASES
+from vtep_cases.gateway_designs import ALL
+
+FULL = bool(os.environ.get("VTEP_FULL"))
+
+
+def cases(module: str) -> list:
+    """Every test of ``module`` that this run has."""
+    import_module(f"vtep_cases.{module}")
+    out = []
+    for build in ALL:
+        for case in CASES[f"vtep_cases.{module}"].values():
+            if FULL or build.deep or not case.deep:
+                group = pytest.mark.xdist_group(f"system-{build.name}")
+                out.append(pytest.param(build, module, case.name, id=f"{case.name}-{build.name}", marks=group))
+    return out
+
+
+def check(simulations, build, module: str, name: str) -> None:
+    result = simulations.outcome(build, module, name)
+    if result.failure:
+        pytest.fail(result.failure, pytrace=False)
+
+
+@pytest.mark.parametrize(("build", "module", "name"), cases("gateway_traffic"))
+def test_traffic(simulations, build, module, name):
+    check(simulations, build, module, name)

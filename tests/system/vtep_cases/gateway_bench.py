@@ -1,0 +1,348 @@
+"""The bench around a gateway: cocotbext-eth's PHYs on both lines, a neighbourhood that answers, and the serial line."""
+
+import logging
+from collections import Counter
+from collections.abc import Sequence
+from ipaddress import IPv4Address, IPv6Address
+from itertools import pairwise
+
+import cocotb
+from cocotb.clock import Clock
+from cocotb.triggers import FallingEdge, RisingEdge, Timer
+from cocotbext.eth import GmiiFrame, RgmiiPhy
+from scapy.layers.inet6 import (
+    ICMPv6ND_NA,
+    ICMPv6ND_NS,
+    ICMPv6NDOptDstLLAddr,
+    ICMPv6NDOptSrcLLAddr,
+    IPv6,
+    in6_getnsma,
+    in6_getnsmac,
+)
+from scapy.layers.l2 import ARP, Dot1Q, Ether
+
+from helpers.mac_counters import counted
+from vtep.control.counters import counter_map
+from vtep.control.gateway_registers import GATEWAY_BASE, GATEWAY_COUNTERS, PORTS, gateway_registers
+from vtep.control.registers import vtep_registers
+from vtep.mac.gmii import Speed
+from vtep_host.tables import counter_names
+from vtep_sim.cocotb.frames import mac
+from vtep_sim.cocotb.scoreboard import Outputs, compare_counters, compare_frames
+from vtep_sim.golden import Frame, GoldenModel
+
+from .configs import OWN_IPV4, OWN_IPV6, OWN_MAC
+from .gateway_designs import CONFIG, DIVISOR, NEIGHBORS, PARAMETERS
+from .mac_carriers import FCS_LENGTH, HEAD, MIN_LENGTH, Carrier, Outcome, fcs, outcome
+
+__all__ = ["MACS", "TENANT", "UNDERLAY", "GatewayBench", "Sent", "ask", "padded"]
+
+TENANT, UNDERLAY = PORTS
+NS = 1_000_000  # femtoseconds
+CORE, LINE = 16 * NS, 8 * NS
+SPEEDS = {1000: Speed.MBPS_1000, 100: Speed.MBPS_100, 10: Speed.MBPS_10}
+MIN_GAP = 12
+
+MACS = (mac("02:00:00:00:00:03"), mac("02:00:00:00:00:06"), mac("02:00:00:00:00:04"))
+"""Of the neighbours."""
+
+BEATS = 1 << (2 * PARAMETERS.max_frame_length // PARAMETERS.lanes - 1).bit_length()
+ROOM = (BEATS - 2) * PARAMETERS.lanes
+"""Bytes of the longest frame that a MAC's buffer holds."""
+
+
+def even(time: float) -> int:
+    """A period that has a half, in femtoseconds."""
+    return 2 * round(time / 2)
+
+
+def padded(frame: bytes) -> bytes:
+    """As long as a frame on a line has to be."""
+    return frame.ljust(MIN_LENGTH, b"\0")
+
+
+def ask(address: str, vlan: int = 0) -> bytes:
+    """What the gateway asks for a neighbour with, while its MAC address is not known."""
+    tag = Dot1Q(vlan=vlan) if vlan else None
+    if ":" not in address:
+        head = Ether(src=OWN_MAC, dst="ff:ff:ff:ff:ff:ff")
+        body = ARP(op=1, hwsrc=OWN_MAC, psrc=OWN_IPV4, hwdst="00:00:00:00:00:00", pdst=address)
+    else:
+        group = in6_getnsma(IPv6Address(address).packed)
+        head = Ether(src=OWN_MAC, dst=in6_getnsmac(group))
+        body = IPv6(src=OWN_IPV6, dst=str(IPv6Address(group)), hlim=255)
+        body /= ICMPv6ND_NS(tgt=address) / ICMPv6NDOptSrcLLAddr(lladdr=OWN_MAC)
+    return bytes(head / tag / body if tag else head / body)
+
+
+class Phy(RgmiiPhy):
+    """`RgmiiPhy` with a clock of its own frequency, made by the simulator and not by Python."""
+
+    def __init__(self, *wires, slower: float) -> None:
+        self._slower = slower
+        self._clock: Clock | None = None
+        super().__init__(*wires)
+
+    def set_speed(self, speed: float) -> None:
+        self.speed = speed
+        self.tx.mii_mode = self.rx.mii_mode = speed < 1000e6
+        if self._clock is not None:
+            self._clock.stop()
+        period = LINE if speed == 1000e6 else 4e9 * NS / speed
+        self._clock = Clock(self.rx_clk, even(period * self._slower), unit="fs")
+        self._clock.start()
+
+
+class Sent:
+    """A frame that left the gateway: without FCS, and when."""
+
+    def __init__(self, frame: GmiiFrame) -> None:
+        content = bytes(frame.data)
+        assert content.startswith(HEAD), f"preamble: {content.hex()}"
+        assert not frame.error, "an error within a frame"
+        self.data, received = content[len(HEAD) : -FCS_LENGTH], content[-FCS_LENGTH:]
+        assert received == fcs(self.data), f"FCS of {content.hex()}"
+        assert len(self.data) >= MIN_LENGTH
+        self.start, self.end = frame.sim_time_start, frame.sim_time_end
+
+
+class GatewayBench:
+    """Lines, clocks, the serial line, and what the gateway has to count.
+
+    Parameters
+    ----------
+    dut : cocotb handle
+        ``gateway_pads``.
+    apart : float
+        By how many parts in a million the tenant's clock is faster than the gateway's, and the underlay's slower.
+    """
+
+    def __init__(self, dut, *, apart: float = 0.0) -> None:
+        logging.getLogger("cocotb").setLevel(logging.WARNING)
+        self.dut = dut
+        self.phys: dict[str, Phy] = {}
+        for number, port in enumerate(PORTS):
+            wires = [getattr(dut, f"{name}{number}") for name in ("txd", "tx_ctl", "txc", "rxd", "rx_ctl", "rxc")]
+            self.phys[port] = Phy(*wires, slower=1 - apart / 1e6 if port == TENANT else 1 + apart / 1e6)
+        self.speed = 1000
+        self.model = GoldenModel(CONFIG, max_frame_length=PARAMETERS.max_frame_length)
+        self.known: dict[int, bytes] = {}
+        self.counts: Counter[str] = Counter()
+        self.registers = {
+            **{(0, one.name): one.address for one in vtep_registers(PARAMETERS)},
+            **{(1, one.name): GATEWAY_BASE + one.address for one in gateway_registers(0, len(MACS))},
+        }
+
+    async def start(self, *, speed: int = 1000, resolve: bool = True) -> None:
+        """Start the clocks, reset everything, and tell the neighbours' MAC addresses unless they are not wanted."""
+        dut = self.dut
+        dut.serial_rx.value = 1
+        dut.reset.value = 1
+        self.set_speed(speed)
+        Clock(dut.sync_clk, CORE, unit="fs").start()
+        Clock(dut.tx_clk, LINE, unit="fs").start()
+        cocotb.start_soon(self._late_clock())
+        await Timer(3000, "ns")
+        for phy in self.phys.values():
+            phy.tx.clear()
+        dut.reset.value = 0
+        # Until the tables are loaded, frames wait; counters are cleared.
+        await Timer(3000 * CORE, "fs")
+        if resolve:
+            await self.resolve(0, 1)
+
+    async def _late_clock(self) -> None:
+        """The clock that RGMII's TXC is made with: 2 ns behind the one of the data."""
+        await RisingEdge(self.dut.tx_clk)
+        await Timer(2 * NS, "fs")
+        Clock(self.dut.tx_clk_late, LINE, unit="fs").start()
+
+    def set_speed(self, speed: int) -> None:
+        """Tell PHYs and gateway of their links' speed in Mb/s."""
+        self.speed = speed
+        for number, phy in enumerate(self.phys.values()):
+            phy.set_speed(speed * 1e6)
+            getattr(self.dut, f"told{number}").value = 0b1001 | SPEEDS[speed].value << 1
+
+    @property
+    def byte(self) -> float:
+        """Femtoseconds of a byte on the gateway's lines."""
+        return 8_000 * NS / self.speed
+
+    async def resolve(self, *numbers: int) -> None:
+        """Let neighbours answer what they were asked for at first."""
+        asks, replies = [], []
+        for number in numbers:
+            neighbor = NEIGHBORS[number]
+            address = str(IPv4Address(neighbor.address) if neighbor.family == 4 else IPv6Address(neighbor.address))
+            asks.append(ask(address, neighbor.vlan))
+            replies.append(self.reply(number, address, neighbor.vlan))
+        await self.exchange(answers=asks)
+        await self.exchange(underlay=replies)
+        self.counts.update({"local.solicitation": len(asks), "local.resolved": len(asks)})
+        self.known |= {number: MACS[number] for number in numbers}
+
+    @staticmethod
+    def reply(number: int, address: str, vlan: int = 0) -> bytes:
+        """A neighbour's answer."""
+        tag, own = MACS[number].hex(":"), Dot1Q(vlan=vlan)
+        head = Ether(src=tag, dst=OWN_MAC) / own if vlan else Ether(src=tag, dst=OWN_MAC)
+        if ":" not in address:
+            return padded(bytes(head / ARP(op=2, hwsrc=tag, psrc=address, hwdst=OWN_MAC, pdst=OWN_IPV4)))
+        body = IPv6(src=address, dst=OWN_IPV6, hlim=255) / ICMPv6ND_NA(tgt=address, R=0, S=1, O=1)
+        return padded(bytes(head / body / ICMPv6NDOptDstLLAddr(lladdr=tag)))
+
+    # Frames.
+
+    def _outcomes(self, port: str, frames: Sequence[bytes | Carrier]) -> tuple[list[Carrier], list[Outcome]]:
+        """Carriers that bring ``frames``, and what the port's MAC makes of them, which is counted."""
+        carriers = [one if isinstance(one, Carrier) else Carrier(HEAD + one + fcs(one)) for one in frames]
+        outcomes = []
+        for carrier in carriers:
+            result = outcome(carrier, PARAMETERS.max_frame_length, ROOM)
+            if result is None:
+                self.counts[f"{port}.aFalseCarriers"] += 1
+                continue
+            outcomes.append(result)
+            for name, count in counted(result.report, PARAMETERS.max_frame_length + FCS_LENGTH).items():
+                self.counts[f"{port}.{name}"] += count
+        return carriers, outcomes
+
+    async def exchange(
+        self,
+        tenant: Sequence[bytes | Carrier] = (),
+        underlay: Sequence[bytes | Carrier] = (),
+        answers: Sequence[bytes] = (),
+        *,
+        gaps: tuple[int, int] = (12, 12),
+        quiet: float = 50,
+    ) -> dict[str, list[Sent]]:
+        """Bring frames to both ports at once, and compare all that leaves with the golden model.
+
+        Parameters
+        ----------
+        tenant, underlay : sequence of bytes or Carrier
+            Bytes get preamble and FCS.
+        answers : sequence of bytes
+            What the local stack has to send by itself, without padding.
+        gaps : tuple of int
+            Bytes between frames of the tenant's and of the underlay's line.
+        quiet : float
+            Microseconds after which nothing more is to come: as long as anything takes inside.
+        """
+        brought = dict(zip(PORTS, (tenant, underlay), strict=True))
+        frames: dict[str, list[Frame]] = {}
+        for (port, content), gap in zip(brought.items(), gaps, strict=True):
+            carriers, outcomes = self._outcomes(port, content)
+            frames[port] = [Frame(one.body, one.marked) for one in outcomes if one.wire is not None]
+            source = self.phys[port].rx
+            source.ifg = gap * (2 if self.speed < 1000 else 1)  # nibbles there
+            for content_, errors in carriers:
+                source.send_nowait(GmiiFrame(content_, [int(place in errors) for place in range(len(content_))]))
+        prediction = self.model.run(frames[TENANT], frames[UNDERLAY], [Frame(answer) for answer in answers])
+        prediction.host.clear()
+        self._route(prediction)
+
+        sent = await self._collect(quiet)
+        outputs = Outputs(*([Frame(one.data) for one in sent[port]] for port in PORTS), [])
+        for name in ("tenant", "underlay_encap", "underlay_host"):
+            setattr(prediction, name, [Frame(padded(one.data)) for one in getattr(prediction, name)])
+        differences = compare_frames(outputs, prediction, encap_cut_through=False, decap_cut_through=False)
+        assert not differences, "\n".join(differences)
+        for port in PORTS:
+            self.counts[f"{port}.aFramesTransmittedOK"] += len(sent[port])
+        return sent
+
+    def _route(self, prediction) -> None:
+        """Give encapsulated frames their neighbour's MAC address, and drop those for neighbours that are not known."""
+        passed = []
+        for frame in prediction.underlay_encap:
+            if frame.data[:5] == bytes(5):
+                number = frame.data[5]
+                if number not in self.known:
+                    self.counts["local.unresolved"] += 1
+                    continue
+                frame = Frame(self.known[number] + frame.data[6:])
+            passed.append(frame)
+        prediction.underlay_encap[:] = passed
+
+    async def _collect(self, quiet: float) -> dict[str, list[Sent]]:
+        """All frames that leave until all lines have been idle for so many microseconds."""
+        sent: dict[str, list[Sent]] = {port: [] for port in PORTS}
+        idle = 0
+        while idle < quiet * 1000 * NS:
+            await Timer(round(100 * self.byte), "fs")
+            idle += round(100 * self.byte)
+            for port, phy in self.phys.items():
+                if not phy.rx.idle() or not phy.tx.idle():
+                    idle = 0
+                while not phy.tx.empty():
+                    sent[port].append(Sent(phy.tx.recv_nowait()))
+                    idle = 0
+        for frames in sent.values():
+            for before, after in pairwise(frames):
+                assert self.gap(before, after) >= MIN_GAP
+        return sent
+
+    def gap(self, before: Sent, after: Sent) -> int:
+        """Bytes between two frames that left."""
+        return round((after.start - before.end) / self.byte)
+
+    # Registers.
+
+    async def _talk(self, request: bytes, words: int) -> list[int]:
+        dut, bit = self.dut, DIVISOR * CORE
+        receiver = cocotb.start_soon(self._listen(4 * words))
+        for octet in request:
+            for level in [0, *(octet >> place & 1 for place in range(8)), 1]:
+                dut.serial_rx.value = level
+                await Timer(bit, "fs")
+        answer = await receiver
+        return [int.from_bytes(answer[place : place + 4]) for place in range(0, 4 * words, 4)]
+
+    async def _listen(self, count: int) -> bytes:
+        dut, bit = self.dut, DIVISOR * CORE
+        octets = bytearray()
+        while len(octets) < count:
+            await FallingEdge(dut.serial_tx)
+            await Timer(bit // 2, "fs")
+            octet = 0
+            for place in range(8):
+                await Timer(bit, "fs")
+                octet |= int(dut.serial_tx.value) << place
+            octets.append(octet)
+            await Timer(bit, "fs")
+            assert dut.serial_tx.value == 1, "no stop bit"
+        return bytes(octets)
+
+    async def read(self, block: int, name: str, words: int = 1) -> list[int]:
+        """Registers from ``name`` on, of the core (0) or of the gateway (1)."""
+        address = self.registers[block, name] // 4
+        return await self._talk(bytes([2, words]) + address.to_bytes(4), words)
+
+    async def write(self, block: int, name: str, value: int) -> None:
+        address = self.registers[block, name] // 4
+        await self._talk(bytes([1, 1]) + address.to_bytes(4) + value.to_bytes(4), 0)
+
+    async def counter(self, block: int, address: int, *, snapshot: bool = False) -> int:
+        await self.write(block, "COUNTER_COMMAND", address | snapshot << 31)
+        low, high = await self.read(block, "COUNTER_LOW", 2)
+        return low | high << 32
+
+    async def gateway_counters(self, *, snapshot: bool = False) -> dict[str, int]:
+        """Those of the gateway that are not 0."""
+        values = [await self.counter(1, address, snapshot=snapshot) for address in range(len(GATEWAY_COUNTERS))]
+        return {name: value for name, value in zip(GATEWAY_COUNTERS, values, strict=True) if value}
+
+    async def check_counters(self, *, core: bool = True) -> None:
+        """Compare all counters with what they have to be; of those of `LOCAL_EVENTS`, what ``counts`` has."""
+        wanted = {name: count for name, count in self.counts.items() if count}
+        got = await self.gateway_counters()
+        names = {name for name in (*got, *wanted) if got.get(name, 0) != wanted.get(name, 0)}
+        assert not names, {name: (got.get(name, 0), wanted.get(name, 0)) for name in sorted(names)}
+        if core:
+            addresses = counter_names(CONFIG, PARAMETERS)
+            assert set(addresses.values()) <= set(counter_map(PARAMETERS).values())
+            values = {name: await self.counter(0, address) for name, address in addresses.items()}
+            differences = compare_counters(values, self.model.counters, {})
+            assert not differences, "\n".join(differences)

@@ -1,0 +1,121 @@
+"""What the gateway's system tests build: a gateway with small tables, and what is in them after power-on."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, ClassVar
+
+from amaranth.hdl import ClockDomain, ClockSignal, Module, ResetSignal, Value
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
+
+import vtep_boards
+from vtep.config import VtepParameters
+from vtep.local.neighbors import Neighbor
+from vtep.verilog import to_verilog
+from vtep_boards.design import design_signature
+from vtep_boards.gateway import Gateway
+from vtep_host.config import Config
+from vtep_host.difference import contents
+from vtep_sim.cocotb.build import RGMII_PADS, prepare_design
+from vtep_sim.harness.build import cached_verilog
+
+from .configs import HOST_A, HOST_B, HOST_C, OWN_IPV4, OWN_IPV6, OWN_MAC, fdb, make, tunnel, vni
+
+__all__ = ["ALL", "CLOCK_HZ", "CONFIG", "DIVISOR", "NEIGHBORS", "SECOND", "GatewayBuild"]
+
+BOARDS = Path(vtep_boards.__file__).parent
+DOMAINS = ("sync", "tx", "rx0", "rx1")
+DESIGN = "gateway"
+
+PARAMETERS = VtepParameters(data_width=32, vnis=8, tunnels=4, fdb_entries=64, flood_entries=8, max_frame_length=2000)
+
+CLOCK_HZ, DIVISOR = 20_000, 4
+"""What the gateway takes its clock for, so that seconds are short, and clocks of a bit on its serial line."""
+
+SECOND = CLOCK_HZ * 16e-9
+"""Of the gateway, in seconds of the simulation."""
+
+NEIGHBORS = (Neighbor(0x0A00_0003, 4), Neighbor(0xFD00 << 112 | 6, 6, vlan=20))
+"""The first neighbours after power-on; there is room for another."""
+
+_UNRESOLVED = ("leaf3", "leaf6", "leaf4")
+"""Tunnels whose next hops are the neighbours 0, 1 and 2."""
+
+
+def _config() -> Config:
+    tunnels = [
+        tunnel(PARAMETERS, "leaf2", "10.0.0.2", remote_mac="02:00:00:00:00:02"),
+        tunnel(PARAMETERS, "leaf3", "10.0.0.3"),
+        tunnel(PARAMETERS, "leaf6", "fd00::6", vlan=20),
+        tunnel(PARAMETERS, "leaf4", "10.0.0.4", df="unset"),
+    ]
+    vnis = [vni(100, 10, ["leaf2", "leaf3"]), vni(200, 0, ["leaf2"]), vni(300, 30, ["leaf6"]), vni(400, 40, ["leaf4"])]
+    entries = [fdb(200, HOST_A, "leaf2"), fdb(200, HOST_B, "leaf3"), fdb(200, HOST_C, "leaf6")]
+    own = {"mac": OWN_MAC, "ipv4": OWN_IPV4, "ipv6": OWN_IPV6, "underlay_mtu": 1982}
+    config = make(PARAMETERS, vtep=own, vnis=vnis, tunnels=tunnels, entries=entries)
+    numbered = [
+        replace(one, remote_mac=bytes([0] * 5 + [_UNRESOLVED.index(one.name)])) if one.name in _UNRESOLVED else one
+        for one in config.tunnels
+    ]
+    return replace(config, tunnels=type(config.tunnels)(numbered))
+
+
+CONFIG = _config()
+
+
+class ClockedGateway(wiring.Component):
+    """A gateway with all its clocks and resets as ports."""
+
+    def __init__(self) -> None:
+        clocks = {f"{domain}_{kind}": In(1) for domain in DOMAINS for kind in ("clk", "rst")}
+        super().__init__({**clocks, "gateway": Out(design_signature())})
+
+    def elaborate(self, platform: Any) -> Module:
+        m = Module()
+        m.submodules.gateway = gateway = Gateway(
+            PARAMETERS,
+            *contents(CONFIG, PARAMETERS),
+            neighbors=len(NEIGHBORS) + 1,
+            initial=NEIGHBORS,
+            in_band=False,
+            clock_hz=CLOCK_HZ,
+            baud=CLOCK_HZ // DIVISOR,
+        )
+        for domain in DOMAINS:
+            m.domains += ClockDomain(domain)
+            m.d.comb += [
+                ClockSignal(domain).eq(getattr(self, f"{domain}_clk")),
+                ResetSignal(domain).eq(getattr(self, f"{domain}_rst")),
+            ]
+        signature = design_signature()
+        for (_, member, outer), (_, _, inner) in zip(
+            signature.flatten(self.gateway), signature.flatten(gateway), strict=True
+        ):
+            m.d.comb += Value.cast(inner).eq(outer) if member.flow == In else Value.cast(outer).eq(inner)
+        return m
+
+
+@dataclass(frozen=True)
+class GatewayBuild:
+    """A gateway as the tests of ``vtep_cases`` get to see it."""
+
+    name: str = "gateway"
+    deep: bool = False
+    parameters: ClassVar[VtepParameters] = PARAMETERS
+    top: ClassVar[str] = "gateway_pads"
+    environment: ClassVar[dict[str, str]] = {}
+
+    def prepare(self, root: Path, *, coverage: bool = False, verilog: str | None = None, name: str = "") -> Path:
+        """Build it, unless it is there; ``verilog`` and ``name`` of a mutant."""
+        sources = [RGMII_PADS, Path(__file__).with_name("gateway_pads.v")]
+        return prepare_design(root, name or self.name, verilog or self.verilog(), sources, self.top, public=False)
+
+    def verilog(self) -> str:
+        """Verilog of the design under test, kept between calls."""
+        # The rest of its sources is in the key already.
+        sources = [Path(__file__), Path(__file__).with_name("configs.py"), *sorted(BOARDS.glob("*.py"))]
+        key = (self, *(source.read_text(encoding="utf-8") for source in sources))
+        return cached_verilog(key, lambda: to_verilog(ClockedGateway(), DESIGN))
+
+
+ALL = (GatewayBuild(),)

@@ -33,7 +33,8 @@ class RegisterBlock(wiring.Component):
         An access takes 4 clocks; see `RegisterFile`.
     config : Out(`config_bus`)
         ``settings``: those committed, all changed in one clock, `SETTLING` clocks behind the access. ``enable`` is high
-        for one clock for each entry written, beside ``write``. Never for ``Table.SETTINGS``, nor with an index that the table has not.
+        for one clock for each entry written, beside ``write``. Never for ``Table.SETTINGS``, nor with an index that the
+        table has not.
     entries : Out(`entry_read_bus`)
         Reads of entries.
     counters : Out(`counter_bus`)

@@ -26,8 +26,15 @@ WRITE_SPACING = 8
 """Clocks between two table writes that differ: a register access of 4 for the difference, and one for the command."""
 
 
+SETTLING = 128
+"""Clocks for which a change of settings is announced: longer than a header is being made, at any width."""
+
+
 def config_bus(parameters: VtepParameters) -> wiring.Signature:
     """Settings, and the table write of this clock (``enable``), to every block that keeps a table.
+
+    ``settings`` change all in one clock; ``changes`` is high for `SETTLING` clocks before, so that no header need be
+    made of old and new ones.
 
     ``write`` stands still in the clock behind ``enable`` as well. While frames are inside, a write that is another than
     the one before it comes `WRITE_SPACING` clocks behind that at earliest.
@@ -35,6 +42,7 @@ def config_bus(parameters: VtepParameters) -> wiring.Signature:
     return wiring.Signature(
         {
             "settings": Out(settings_layout()),
+            "changes": Out(1),
             "enable": Out(1),
             "write": Out(write_layout(parameters)),
         }

@@ -8,7 +8,7 @@ from amaranth.lib.wiring import In, Out
 
 from ..config import VtepParameters
 from .counters import COUNTER_ADDRESS_BITS
-from .ports import config_bus, counter_bus, entry_read_bus
+from .ports import SETTLING, config_bus, counter_bus, entry_read_bus
 from .register_bus import register_bus
 from .register_file import RegisterFile
 from .register_map import WORD_BITS
@@ -32,8 +32,9 @@ class RegisterBlock(wiring.Component):
     bus : In(`register_bus`)
         An access takes 4 clocks; see `RegisterFile`.
     config : Out(`config_bus`)
-        ``settings``: those committed, all changed in one clock. ``enable`` is high for one clock for each entry
-        written, beside ``write``. Never for ``Table.SETTINGS``, nor with an index that the table has not.
+        ``settings``: those committed, all changed in one clock, `SETTLING` clocks behind the access. ``enable`` is high
+        for one clock for each entry written, beside ``write``. Never for ``Table.SETTINGS``, nor with an index that the
+        table has not.
     entries : Out(`entry_read_bus`)
         Reads of entries.
     counters : Out(`counter_bus`)
@@ -73,7 +74,12 @@ class RegisterBlock(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         m.submodules.file = file = RegisterFile(self.registers)
-        wiring.connect(m, wiring.flipped(self.bus), file.bus)
+        # An access that comes behind a commit waits until that is in effect.
+        for name, member in self.bus.signature.members.items():
+            outer, inner = getattr(self.bus, name), getattr(file.bus, name)
+            m.d.comb += inner.eq(outer) if member.flow == In else outer.eq(inner)
+        with m.If(self.config.changes):
+            m.d.comb += file.bus.request.eq(0)
         m.d.comb += file.status.set["refused"].eq(file.refused)
         self._elaborate_control(m, file)
         self._elaborate_tables(m, file)
@@ -88,7 +94,6 @@ class RegisterBlock(wiring.Component):
         commit, revert = Signal(), Signal()
         m.d.sync += control.refuse.eq(~_single(bits) | (of_counters & self.counters.busy))
         for command, strobe in (
-            ("commit_settings", commit),
             ("revert_settings", revert),
             ("clear_counters", self.counters.clear),
             ("snapshot_counters", self.counters.take_snapshot),
@@ -99,6 +104,14 @@ class RegisterBlock(wiring.Component):
             file.status.status["counters_busy"].eq(self.counters.busy),
             file.status.status["uncommitted"].eq(uncommitted),
         ]
+
+        settle = Signal(range(SETTLING))
+        changes = self.config.changes
+        with m.If(control.strobe & control.value["commit_settings"]):
+            m.d.sync += [changes.eq(1), settle.eq(SETTLING - 1)]
+        with m.Elif(changes):
+            m.d.sync += [settle.eq(settle - 1), changes.eq(settle != 0)]
+        m.d.comb += commit.eq(changes & (settle == 0))
 
         active = Signal(settings_layout(), init=self._settings)
         m.d.comb += self.config.settings.eq(active)

@@ -14,7 +14,8 @@ __all__ = ["DirectTable"]
 
 MAX_ENTRIES = 1 << 20
 DISTRIBUTED_ENTRIES = 64
-"""Most entries that distributed RAM holds by default."""
+STROBED_ENTRIES = 32
+"""Most entries that distributed RAM holds; fewer where lookups come with a strobe and space counts for more."""
 
 
 class DirectTable(wiring.Component):
@@ -49,7 +50,8 @@ class DirectTable(wiring.Component):
     read_enable : Signal(), in
         Read ``index``. Ignored together with ``write_enable``.
     read_valid, read_data : Signal, out
-        The entry, ``latency`` clocks after ``read_enable``; with ``strobed``, as many more as lookups are in the way.
+        The entry, ``latency`` clocks after ``read_enable``; with ``strobed``, one more and as many as there are lookups
+        in the way.
     lookup : Signal(), in
         Only with ``strobed``: ``lookup_index`` is to be looked up.
     lookup_index : Signal(range(entries)), in
@@ -103,7 +105,8 @@ class DirectTable(wiring.Component):
 
         # The registers of the read ports are written out, because only where Yosys merges them itself it heeds
         # no_rw_check (what a read gives during a write does not matter).
-        style = "distributed" if self.entries <= DISTRIBUTED_ENTRIES else "block"
+        most = STROBED_ENTRIES if self.strobed else DISTRIBUTED_ENTRIES
+        style = "distributed" if self.entries <= most else "block"
         m.submodules.ram = ram = Memory(
             shape=width, depth=self.entries, init=[], attrs={"ram_style": style, "no_rw_check": 1}
         )
@@ -114,30 +117,37 @@ class DirectTable(wiring.Component):
             write.en.eq(enable),
             lookup.addr.eq(self.lookup_index),
         ]
-        looked_up = Signal(width, reset_less=True)
+        fetched = Signal(width, reset_less=True)
         written = Signal(width, reset_less=True)
         collided = Signal(reset_less=True)
-        with m.If(self.lookup if self.strobed else 1):
-            m.d.sync += [
-                looked_up.eq(lookup.data),
-                written.eq(data),
-                collided.eq(enable & (self.lookup_index == address)),
-            ]
-        data_register(m, self.value, Mux(collided, written, looked_up))
-
+        m.d.sync += [
+            fetched.eq(lookup.data),
+            written.eq(data),
+            collided.eq(enable & (self.lookup_index == address)),
+        ]
+        value = Mux(collided, written, fetched)
         asks = self.read_enable & ~self.write_enable & ready
-        accessed = Signal(width, reset_less=True)
+        reading = Signal()
         if self.strobed:
-            asked = Signal()
-            m.d.sync += [asked.eq(Mux(asked, self.lookup, asks)), self.read_valid.eq(asked & ~self.lookup)]
+            looked_up, asked = Signal(), Signal()
+            m.d.sync += [
+                looked_up.eq(self.lookup),
+                asked.eq(Mux(asked, self.lookup, asks)),
+                reading.eq(asked & ~self.lookup),
+            ]
             with m.If(~self.lookup):
                 m.d.comb += lookup.addr.eq(self.index)
-                m.d.sync += accessed.eq(lookup.data)
-            m.d.comb += Value.cast(self.read_data).eq(accessed)
+            held = Signal(width, reset_less=True)
+            with m.If(looked_up):
+                m.d.sync += held.eq(value)
+            m.d.comb += Value.cast(self.value).eq(held)
+            data_register(m, self.read_data, fetched)
         else:
+            data_register(m, self.value, value)
             access = ram.read_port(domain="comb")
-            reading = Signal()
+            accessed = Signal(width, reset_less=True)
             m.d.comb += access.addr.eq(address)
-            m.d.sync += [accessed.eq(access.data), reading.eq(asks), self.read_valid.eq(reading)]
+            m.d.sync += [accessed.eq(access.data), reading.eq(asks)]
             data_register(m, self.read_data, accessed)
+        m.d.sync += self.read_valid.eq(reading)
         return m

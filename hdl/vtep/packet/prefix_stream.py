@@ -36,7 +36,8 @@ class PrefixStream(wiring.Component):
     begin : In(1)
         Begin a prefix; more than ``longest`` clocks apart.
     format : In
-        Its format. From ``begin`` on it stands still for ``longest`` clocks more, as do ``sections``.
+        Its format. From ``begin`` on it stands still for ``longest`` clocks more, as do ``sections``; but a byte that
+        comes later is not looked at before `clock`.
     sections : In
         Bytes of the sections, the first of each in its low bits.
     valid, beat : Out
@@ -77,6 +78,10 @@ class PrefixStream(wiring.Component):
                 "beat": Out(prefix_beat(data_width)),
             }
         )
+
+    def clock(self, number: int, section: str, place: int) -> int:
+        """Clocks from ``begin`` until a byte of a section is taken, in a format by its number."""
+        return 1 + next(beat for beat, word in enumerate(self._walks[number]) if (section, place) in word)
 
     def elaborate(self, platform: object) -> Module:
         m = Module()

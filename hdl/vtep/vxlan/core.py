@@ -90,6 +90,7 @@ class VtepCore(wiring.Component):
             enable, write = enable | loader.enable, Mux(loaded, write, loader.write.as_value())
         m.d.comb += [
             pipeline.config.settings.eq(block.config.settings),
+            pipeline.config.changes.eq(block.config.changes),
             pipeline.config.enable.eq(enable),
             pipeline.config.write.eq(write),
             pipeline.run.eq(loaded),

@@ -10,6 +10,7 @@ from amaranth.lib.wiring import In, Out
 from ..config import LENGTH_BITS, Mode, VtepParameters
 from ..control.counters import ENCAP_REASONS
 from ..control.ports import (
+    SETTLING,
     carried_event,
     carried_layout,
     config_bus,
@@ -30,6 +31,7 @@ from ..headers import (
     PROTOCOL_TCP,
     PROTOCOL_UDP,
     TAG_BYTES,
+    UDP,
 )
 from ..integrity.checksum import ChecksumAccumulator
 from ..lookup.direct import DirectTable
@@ -519,7 +521,7 @@ class Encapsulator(wiring.Component):
         """Copies of frames, through the header pipeline, to the store and the reframer."""
         parameters = self._parameters
         tunnels = self._table(m, Table.TUNNEL, strobed=self._narrow)
-        m.submodules.outer = outer = OuterHeader(parameters)
+        m.submodules.outer = outer = OuterHeader(parameters, streamed=self._narrow)
         self._ready.append(outer.cleared)
         m.d.comb += [
             outer.settings.eq(self.config.settings),
@@ -551,7 +553,7 @@ class Encapsulator(wiring.Component):
         header = outer.header
         room, pace = self._prefixes(m, outer, reframer) if self._narrow else (Const(1), outer.pace)
         launch = Signal()
-        m.d.sync += launch.eq(jobs.room & commands.room & room)
+        m.d.sync += launch.eq(jobs.room & commands.room & room & ~self.config.changes)
         self._replicate(m, heads, macs, tails, launch, outer, pace)
 
         # Rule 4 drops copies one by one; the frame is done with at the last.
@@ -613,6 +615,9 @@ class Encapsulator(wiring.Component):
             margin=margin,
             register_output=True,
         )
+        assert margin <= SETTLING
+        for number, (ipv6, _) in enumerate(formats):
+            assert outer.checksum_wait[ipv6] <= prefix.clock(number, "tunnel", UDP.offset("checksum"))
         m.d.comb += [queue.i.valid.eq(prefix.valid), queue.i.payload.eq(prefix.beat)]
         wiring.connect(m, queue.o, reframer.prefixes)
         return queue.room, prefix.longest + 1

@@ -23,7 +23,7 @@ from ..headers import (
     VXLAN,
     VXLAN_FLAG_I,
 )
-from ..integrity.checksum import WordSum
+from ..integrity.checksum import SerialWordSum, WordSum
 from ..integrity.fcs import MIN_LENGTH
 from ..packet.pipe import Staged, Stages
 
@@ -32,6 +32,11 @@ __all__ = ["OuterHeader", "copy_layout", "header_layout", "overhead", "prefix_fo
 ECN_ECT0 = 2
 ECN_CE = 3
 TUNNEL_BYTES = UDP.length + VXLAN.length
+ADDRESS_WORDS = {False: 2, True: 8}
+"""Words of an address, by whether it is IPv6."""
+IPV4_SUMMED = 9 + 2 * ADDRESS_WORDS[False]
+IPV6_SUMMED = 9 + 2 * ADDRESS_WORDS[True]
+"""Words that the UDP checksum of a header is made of: addresses, ports, lengths, VXLAN, and what the frame adds."""
 DISTRIBUTED_TUNNELS = 1024
 """Most tunnels whose IPv4 identifications stand in distributed RAM, which is quicker to read."""
 
@@ -113,6 +118,9 @@ class OuterHeader(wiring.Component):
     ----------
     parameters : VtepParameters
         ``tunnels``, ``vnis``, ``ipv6`` and ``udp_checksum`` are used.
+    streamed : bool
+        The headers leave beat by beat, the first one at the earliest in the clock behind ``ready``. Then the UDP
+        checksum may come when it is its turn, and copies that leave come as many clocks apart as that takes.
 
     Attributes
     ----------
@@ -128,9 +136,11 @@ class OuterHeader(wiring.Component):
         Low after reset until the IPv4 identifications are 0, one tunnel a clock; there may be no copy until then.
     ready, header : Out
         The same, ``latency`` clocks later, of `header_layout`. Where ``pace`` is more than 1, ``header`` stands still
-        until the next ``ready``.
+        until the next ``ready``; with ``streamed`` its UDP checksum is right ``checksum_wait`` clocks behind ``ready``.
     latency : int
         7 clocks.
+    checksum_wait : dict of int
+        By whether it is IPv6; 0 without ``streamed``.
     pace : int
         Clocks from a copy to the next: as many as the shortest frame of an Ethernet has beats on its way in, but no
         more than what lets a copy's fields stand still until they are needed, 8. At 512 bits 1.
@@ -143,9 +153,13 @@ class OuterHeader(wiring.Component):
     are tunnels.
     """
 
-    def __init__(self, parameters: VtepParameters) -> None:
+    def __init__(self, parameters: VtepParameters, *, streamed: bool = False) -> None:
         self._parameters = parameters
         self.latency = 7
+        self.checksum_wait = {False: 0, True: 0}
+        self._serial: SerialWordSum | None = None
+        if streamed and parameters.udp_checksum:
+            self._serial, self.checksum_wait = self._serial_sum()
         self.pace = min(-(-MIN_LENGTH // parameters.lanes), self.latency + 1)
         super().__init__(
             {
@@ -159,6 +173,21 @@ class OuterHeader(wiring.Component):
                 "header": Out(header_layout(parameters)),
             }
         )
+
+    def _serial_sum(self) -> tuple[SerialWordSum, dict[bool, int]]:
+        """The slowest one that is there when its bytes are wanted."""
+        lanes = self._parameters.lanes
+        families = {False: IPV4_SUMMED} | ({True: IPV6_SUMMED} if self._parameters.ipv6 else {})
+        for step in range(1, IPV6_SUMMED + 1):
+            # It starts `latency` - 2 clocks before ``ready``, and passes a register more.
+            after = {ipv6: SerialWordSum.after(words, step) for ipv6, words in families.items()}
+            waits = {ipv6: max(0, clocks + 3 - self.latency) for ipv6, clocks in after.items()}
+            if all(
+                wait <= 1 + (overhead(ipv6=ipv6, tagged=False) - TUNNEL_BYTES + UDP.offset("checksum")) // lanes
+                for ipv6, wait in waits.items()
+            ):
+                return SerialWordSum(max(families.values()), step), waits
+        raise AssertionError("all words in one clock are early enough")
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
@@ -253,7 +282,7 @@ class OuterHeader(wiring.Component):
         udp_checksum = Staged(Const(0, 16), 2)
         if parameters.udp_checksum:
             udp_checksum = self._udp_checksum(
-                m, stages, settings, copy2, now, is6.value, remote.value, inner, source_port.value
+                m, stages, settings, copy2, now, is6.value, remote.value, inner, source_port.value, strobe[0]
             )
 
         # The last stage: everything side by side.
@@ -299,6 +328,11 @@ class OuterHeader(wiring.Component):
             with m.If(strobe[last - 1]):
                 m.d.sync += held.eq(header)
             m.d.comb += self.header.eq(held)
+            if self._serial is not None:
+                uses = Signal(reset_less=True)
+                with m.If(strobe[last - 1]):
+                    m.d.sync += uses.eq(then.udp_checksum)
+                m.d.comb += self.header.udp_checksum.eq(Mux(uses, udp_checksum.value, 0))
         else:
             data_register(m, self.header, header)
         return m
@@ -358,6 +392,7 @@ class OuterHeader(wiring.Component):
         remote: Value,
         inner_length: Value,
         source_port: Value,
+        starts: Value,
     ) -> Staged:
         """Over pseudo-header, UDP, VXLAN and inner frame; all arguments are at stage 2."""
         own = Mux(ipv6, settings.ipv6, settings.ipv4) if self._parameters.ipv6 else settings.ipv4
@@ -372,7 +407,18 @@ class OuterHeader(wiring.Component):
             Mux(copy.strip, Const(0xFFFF ^ ETHERTYPE_CTAG, 16), 0),
             Mux(copy.strip, ~copy.tci, 0),
         ]
-        words = [*words_of(stages.wire(own)), *words_of(remote), *ports, *lengths, *vxlan, *inner]
+        addresses = [words_of(stages.wire(own)), words_of(remote)]
+        # What is more with IPv6 comes last.
+        words = [word for each in addresses for word in each[: ADDRESS_WORDS[False]]]
+        words += [*ports, *lengths, *vxlan, *inner]
+        words += [word for each in addresses for word in each[ADDRESS_WORDS[False] :]]
+        if self._serial is not None:
+            m.submodules.udp_sum = serial = self._serial
+            m.d.comb += [serial.start.eq(starts), serial.words.eq(Cat(words))]
+            complement = ~serial.sum
+            checksum = Signal(16, reset_less=True)
+            m.d.sync += checksum.eq(Mux(complement == 0, 0xFFFF, complement))
+            return Staged(checksum, self.latency - 2)
         m.submodules.udp_sum = total = WordSum(len(words))
         for i, word in enumerate(words):
             m.d.comb += total.words.word_select(i, 16).eq(word)

@@ -125,6 +125,7 @@ class VtepPipeline(wiring.Component):
         for block in (encapsulator, decapsulator):
             m.d.comb += [
                 block.config.settings.eq(self.config.settings),
+                block.config.changes.eq(self.config.changes),
                 block.config.enable.eq(enable),
                 block.config.write.eq(write),
                 block.entries.strobe.eq(strobe),

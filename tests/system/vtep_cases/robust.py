@@ -1,5 +1,8 @@
 """Resets in the middle of everything, broken keep, tables rewritten under traffic, the counter port."""
 
+from dataclasses import replace
+from ipaddress import IPv4Address
+
 from cocotb import start_soon
 from cocotb.triggers import ClockCycles
 
@@ -9,7 +12,7 @@ from vtep_host.device import Device
 from vtep_host.difference import contents
 from vtep_sim.cocotb.bench import PORTS, Bench, as_frames
 from vtep_sim.cocotb.frames import Underlay, ethernet
-from vtep_sim.golden import Frame
+from vtep_sim.golden import Frame, GoldenModel
 
 from .cases import case, parameters, scale
 from .configs import BROADCAST, HOST_A, HOST_B, random_config
@@ -314,6 +317,47 @@ async def configuration_rewritten_under_traffic_changes_nothing(dut, rng):
         stop = True
         await writer
         await bench.judge(await bench.drain(), bench.model.run(**load), load)
+    await bench.finish()
+
+
+@case
+async def a_change_of_settings_leaves_every_header_whole(dut, rng):
+    """Own addresses are rewritten while frames leave: each header is of the old ones or of the new ones."""
+    p = parameters()
+    bench = Bench(dut, p, rng.getrandbits(32))
+    config = simple(p)
+    await bench.start(config)
+    vtep = config.vtep
+    other = replace(
+        vtep,
+        mac=bytes(byte ^ 0x5A for byte in vtep.mac[:-1]) + b"\x02",
+        ipv4=IPv4Address("203.0.113.250"),
+        source_port_base=vtep.source_port_base ^ 0x2000,
+    )
+    choices = [config, replace(config, vtep=replace(other, mac=bytes([0x02]) + other.mac[1:]))]
+    load = as_frames([inner_of(rng.randint(60, 130)) for _ in range(scale(80, 300))])
+    wanted = [
+        GoldenModel(each, max_frame_length=p.max_frame_length).run(tenant=load).underlay_encap for each in choices
+    ]
+    bench.send("tenant", load)
+    settings = [contents(each, p)[0] for each in choices]
+    changes = 0
+
+    def change(device: Device) -> None:
+        device.write_settings(settings[(changes + 1) % 2])
+
+    while not bench.sources["tenant"].idle():
+        await bench.registers.run(change)
+        changes += 1
+    left = (await bench.drain()).underlay
+    assert len(left) == len(load)
+    used = [0, 0]
+    for number, frame in enumerate(left):
+        which = [frame.data == frames[number].data for frames in wanted]
+        assert any(which), f"frame {number} is of neither: {frame.data[:70].hex()}"
+        used[which.index(True)] += 1
+    assert changes > 1
+    assert all(used)
     await bench.finish()
 
 

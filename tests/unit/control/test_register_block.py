@@ -6,7 +6,7 @@ from helpers.packet_bench import assert_refused, simulate
 from helpers.register_bench import FULL, access, merge, read, write
 from vtep.config import VtepParameters
 from vtep.control.counters import COUNTER_ADDRESS_BITS
-from vtep.control.ports import WRITE_SPACING, config_bus, counter_bus, entry_read_bus
+from vtep.control.ports import SETTLING, WRITE_SPACING, config_bus, counter_bus, entry_read_bus
 from vtep.control.register_block import RegisterBlock
 from vtep.control.register_map import Access
 from vtep.control.registers import SETTINGS_PLACES, pack_settings
@@ -235,6 +235,35 @@ def test_settings_are_in_effect_at_once_when_committed_and_never_before(rng):
     bench.run(run)
 
 
+def test_a_change_of_settings_is_announced_and_holds_up_accesses(rng):
+    """The announcement ends with the change; what is written behind a commit is no part of it."""
+    bench = Bench(rng)
+    seen = []
+
+    async def watch(ctx):
+        async for _, _, changes, settings in ctx.tick().sample(
+            bench.dut.config.changes, Value.cast(bench.dut.config.settings)
+        ):
+            seen.append((changes, settings))
+
+    async def run(ctx):
+        settings = some_settings(rng)
+        for name, value in pack_settings(bench.map, settings).items():
+            await bench.write(ctx, name, value)
+        seen.clear()
+        await bench.write(ctx, "CONTROL", bench.map["CONTROL"].pack(commit_settings=1))
+        await bench.write(ctx, "MAC_LOW", settings["mac"] & 0xFFFFFFFF ^ 1)
+        assert bench.settings(ctx) == settings
+        announced = [changes for changes, _ in seen]
+        first = announced.index(1)
+        assert announced == [0] * first + [1] * SETTLING + [0] * (len(seen) - first - SETTLING)
+        assert {value for _, value in seen[: first + SETTLING]} == {0}
+        assert {value for _, value in seen[first + SETTLING :]} == {settings_layout().const(settings).as_bits()}
+
+    bench.background.append(watch)
+    bench.run(run)
+
+
 def test_control_takes_one_whole_command_at_a_time(rng):
     bench = Bench(rng)
 
@@ -253,7 +282,7 @@ def test_control_takes_one_whole_command_at_a_time(rng):
         assert await bench.read(ctx, "MAC_LOW") == 77
         # Bits without a field do not matter.
         assert not await bench.error(ctx, "CONTROL", 1 | 0xFFFFFFF0)
-        await ctx.tick()
+        await ctx.tick().repeat(SETTLING)
         assert bench.settings(ctx)["mac"] == 77
         clear, snapshot = (bench.map["CONTROL"].pack(**{name: 1}) for name in ("clear_counters", "snapshot_counters"))
         await bench.write(ctx, "CONTROL", clear)
@@ -520,7 +549,7 @@ def test_reset(rng):
         for name in pack_settings(bench.map, {}):
             await bench.write(ctx, name, rng.getrandbits(32))
         await bench.write(ctx, "CONTROL", 1)
-        await ctx.tick()
+        await ctx.tick().repeat(SETTLING)
         assert bench.settings(ctx) != settings
         await bench.write(ctx, "MAC_LOW", 1)
         await bench.write(ctx, "COUNTER_COMMAND", 1)

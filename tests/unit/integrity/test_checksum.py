@@ -3,7 +3,7 @@ from amaranth.hdl import ResetInserter, Signal
 
 from helpers.packet_bench import assert_refused, simulate
 from vtep.config import DATA_WIDTHS
-from vtep.integrity.checksum import ChecksumAccumulator, HeaderChecksumCheck, WordSum
+from vtep.integrity.checksum import ChecksumAccumulator, HeaderChecksumCheck, SerialWordSum, WordSum
 
 # The header of RFC 1071's byte-order examples is not an IPv4 one; this is a valid IPv4 header, checksum 0xB861.
 IPV4_HEADER = bytes.fromhex("4500 0073 0000 4000 4011 b861 c0a8 0001 c0a8 00c7")
@@ -202,6 +202,34 @@ def test_word_sum(rng, words):
     assert sums == [ones_complement_sum(b"".join(word.to_bytes(2, "big") for word in row)) for row in inputs]
 
 
+@pytest.mark.parametrize(("words", "step"), [(2, 1), (5, 2), (13, 2), (25, 2), (25, 3), (64, 1), (7, 7)])
+def test_serial_word_sum(rng, words, step):
+    """What was begun before is forgotten; a sum stands still; words of 0 at the end need no clock."""
+    dut = SerialWordSum(words, step)
+
+    async def bench(ctx):
+        for number in range(60):
+            used = words if number % 3 else rng.randint(1, words)
+            row = [rng.choice((0, 0xFFFF, rng.getrandbits(16))) for _ in range(used)]
+            row = [0xFFFF] * used if number == 1 else [0] * used if number == 2 else row
+            ctx.set(dut.start, 1)
+            ctx.set(dut.words, rng.getrandbits(16 * words))  # not looked at yet
+            await ctx.tick()
+            ctx.set(dut.start, 0)
+            ctx.set(dut.words, sum(word << 16 * place for place, word in enumerate(row)))
+            if number % 5 == 4:
+                await ctx.tick().repeat(rng.randint(1, dut.after(words, step)))
+                continue
+            await ctx.tick().repeat(dut.after(used, step) - 1)
+            wanted = ones_complement_sum(b"".join(word.to_bytes(2, "big") for word in row))
+            for _ in range(dut.after(words, step) - dut.after(used, step) + rng.randint(1, 5)):
+                assert ctx.get(dut.sum) == wanted
+                await ctx.tick()
+
+    simulate(dut, bench)
+    assert dut.after(words, step) == -(-words // step) + 3
+
+
 @pytest.mark.parametrize("data_width", DATA_WIDTHS)
 def test_latency_stays_in_its_budget(data_width):
     def latency(component):
@@ -221,3 +249,9 @@ def test_refuses_data_width(component):
 @pytest.mark.parametrize("words", [1, 65])
 def test_refuses_words(words):
     assert_refused(rf"words must be .* 2 \.\. 64, not {words}", WordSum, words)
+    assert_refused(rf"words must be .* 2 \.\. 64, not {words}", SerialWordSum, words, 1)
+
+
+@pytest.mark.parametrize("step", [0, 6])
+def test_refuses_step(step):
+    assert_refused(rf"step must be .* 1 \.\. 5, not {step}", SerialWordSum, 5, step)

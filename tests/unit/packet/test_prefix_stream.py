@@ -29,6 +29,7 @@ def test_gives_each_format_beat_by_beat(rng, data_width):
     dut = PrefixStream(data_width, SECTIONS, FORMATS)
     lanes = data_width // 8
     assert dut.longest == -(-(12 + 4 + 42 + 29) // lanes)
+    assert dut.clock(2, "rest", 6) == 1 + (12 + 42 + 6) // lanes
     wanted, shown = [], []
 
     async def bench(ctx):

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 from amaranth.hdl import Cat, Module, ResetInserter, Signal
 
@@ -63,10 +65,12 @@ def copy_of(frame, *, strip=False, **fields):
 @pytest.mark.parametrize("is6", [False, True])
 @pytest.mark.parametrize("strip", [False, True])
 @pytest.mark.parametrize("vlan", [0, 77])
-def test_headers_byte_by_byte(rng, is6, strip, vlan):
+@pytest.mark.parametrize("streamed_width", [None, 8, 32, 64])
+def test_headers_byte_by_byte(rng, is6, strip, vlan, streamed_width):
     """The fields, in the order of a format's sections, are the frame put together by hand, UDP checksum and all."""
     m = Module()
-    m.submodules.dut = dut = OuterHeader(PARAMETERS)
+    parameters = PARAMETERS if streamed_width is None else replace(PARAMETERS, data_width=streamed_width)
+    m.submodules.dut = dut = OuterHeader(parameters, streamed=streamed_width is not None)
     kept = Signal(header_layout(PARAMETERS))
     sections = prefix_sections(dut.settings, kept, PARAMETERS)
     made_of = [byte for name in prefix_formats(PARAMETERS)[is6, vlan != 0] for byte in sections[name]]
@@ -86,6 +90,9 @@ def test_headers_byte_by_byte(rng, is6, strip, vlan):
         assert (header.vni_index, header.tunnel) == (3, 2)
         assert header.inner_length == len(inner)
         assert header.before_last == overhead(ipv6=is6, tagged=vlan != 0) + len(inner) - 1
+        if dut.checksum_wait[is6]:
+            assert streamed_width
+            await ctx.tick().repeat(dut.checksum_wait[is6])
         ctx.set(kept.as_value(), ctx.get(dut.header.as_value()))
 
         source_port = 49152 + (0x89ABCDEF & 0x3FFF)

@@ -31,3 +31,18 @@ def check(simulations, build, module: str, name: str) -> None:
 @pytest.mark.parametrize(("build", "module", "name"), cases("gateway_traffic"))
 def test_traffic(simulations, build, module, name):
     check(simulations, build, module, name)
+
+
+@pytest.mark.parametrize(("build", "module", "name"), cases("gateway_local"))
+def test_local(simulations, build, module, name):
+    check(simulations, build, module, name)
+
+
+@pytest.mark.parametrize(("build", "module", "name"), cases("gateway_rate"))
+def test_rate(simulations, build, module, name):
+    check(simulations, build, module, name)
+
+
+@pytest.mark.parametrize(("build", "module", "name"), cases("gateway_speeds"))
+def test_speeds(simulations, build, module, name):
+    check(simulations, build, module, name)

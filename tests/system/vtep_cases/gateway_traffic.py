@@ -50,7 +50,7 @@ def apart_case(apart: float, *, deep: bool):
         bench.counts.update(await local_counts(bench))
         await bench.check_counters()
 
-    return case(run, deep=deep, name=f"traffic_of_all_kinds_{'faster' if apart < 0 else 'slower'}_than_the_underlay")
+    return case(run, deep=deep, name=f"traffic_of_all_kinds_with_the_{'faster' if apart > 0 else 'slower'}_tenant")
 
 
 async def local_counts(bench: GatewayBench) -> dict[str, int]:
@@ -118,7 +118,7 @@ async def what_the_lines_bring_wrong_is_dropped_and_counted(dut, rng):
     await bench.check_counters()
 
 
-@case
+@case(deep=True)
 async def floods_take_all_their_tunnels(dut, rng):
     bench = GatewayBench(dut)
     await bench.start()

@@ -68,7 +68,7 @@ async def questions_are_answered_between_frames_that_are_carried(dut, rng):
         tenant = [tenant_frame(rng, rng.randint(60, 200)) for _ in range(4)]
         await bench.exchange(tenant, underlay, [answer for _, _, answer in questions], gaps=(80, 12), quiet=120)
         bench.counts.update(f"local.{name}" for name, _, _ in questions)
-    got = await bench.gateway_counters()
+    got = await bench.gateway_counters("local.")
     for name in ("arp_reply", "neighbor_advertisement", "echo_reply", "ignored", "no_room"):
         assert got.get(f"local.{name}", 0) == bench.counts[f"local.{name}"]
 

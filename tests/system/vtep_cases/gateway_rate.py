@@ -2,7 +2,12 @@
 
 from itertools import pairwise
 
+from scapy.layers.inet import ICMP, IP
+from scapy.layers.l2 import Ether
+from scapy.packet import Raw
+
 from .cases import case
+from .configs import OWN_IPV4, OWN_MAC
 from .gateway_bench import LINE_OVERHEAD, MIN_GAP, GatewayBench
 from .gateway_traffic import tenant_frame, underlay_frame
 
@@ -45,3 +50,20 @@ def rate_case(lengths, *, deep: bool):
 
 
 three_sizes, all_sizes = rate_case(BRIEF, deep=False), rate_case(ALL, deep=True)
+
+
+@case
+async def frames_for_the_local_stack_hold_up_no_others(dut, rng):
+    """The stack looks at every byte of a ping to find its checksum wrong, and takes longer than they come."""
+    bench = GatewayBench(dut)
+    await bench.start()
+    count = 40
+    ping = ICMP(id=1, seq=1, chksum=0xDEAD) / Raw(rng.randbytes(400))
+    punted = bytes(Ether(dst=OWN_MAC, src="02:00:00:00:00:77") / IP(src="10.0.0.77", dst=OWN_IPV4) / ping)
+    carried = [underlay_frame(rng, 60) for _ in range(count)]
+    sent = await bench.exchange(underlay=[frame for one in carried for frame in (punted, one)], quiet=300)
+    assert len(sent["tenant"]) == count
+    got = await bench.gateway_counters("local.")
+    assert got["local.checksum"] + got["local.no_room"] == count
+    assert got["local.no_room"] > count // 4
+    assert await bench.gateway_counters("DropEvents") == {}

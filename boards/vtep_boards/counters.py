@@ -50,8 +50,8 @@ class GatewayCounters(wiring.Component):
 
     Notes
     -----
-    An event is counted when the MACs leave a clock for it, the tenant's first. A snapshot or a clearing keeps events
-    waiting for 2 clocks a counter, in which less than ten frames can come. Reset: see `MacStatistics` and
+    The stack's events go first, then the tenant's. A snapshot or a clearing keeps them waiting for 2 clocks a counter,
+    in which some ten of the shortest frames can come to a gigabit port: none is lost. Reset: see `MacStatistics` and
     `CounterRam`.
     """
 
@@ -72,16 +72,16 @@ class GatewayCounters(wiring.Component):
         m.d.comb += [getattr(ram, name).eq(getattr(self, name)) for name in COMMANDS]
         m.d.comb += [getattr(self, name).eq(getattr(ram, name)) for name in ANSWERS]
 
-        sources: list[Any] = []
+        # Of the stack the fewest events can wait, but they are few; frames wait in the MACs' crossings.
+        m.submodules.local = local = EventFeed(len(PORTS) * len(MAC_COUNTERS), len(LOCAL_EVENTS), ENTRIES)
+        m.d.comb += local.events.eq(self.events)
+        sources: list[Any] = [local.o]
         for number, name in enumerate(PORTS):
             statistics = MacStatistics(number * len(MAC_COUNTERS), ENTRIES)
             m.submodules[name] = DomainRenamer(port_domains(number))(statistics)
             for member in mac_events().members:
                 m.d.comb += getattr(statistics, member).eq(getattr(self.macs[number], member))
             sources.append(statistics.o)
-        m.submodules.local = local = EventFeed(len(PORTS) * len(MAC_COUNTERS), len(LOCAL_EVENTS), ENTRIES)
-        m.d.comb += local.events.eq(self.events)
-        sources.append(local.o)
 
         # One after the other, through a register.
         shape = count_layout(ENTRIES, AMOUNT_BITS)

@@ -28,8 +28,8 @@ class EventFeed(wiring.Component):
     Attributes
     ----------
     events : Signal(events), in
-        A bit each. Seven of each kind may wait; one waits at most ``events`` clocks and those in which ``o`` is not
-        taken, and only then for the next of its kind.
+        A bit each. Seven of each kind may wait. Each kind has its turn once in ``events`` clocks, and later where ``o``
+        is not taken.
     o : Out(stream)
         Of `count_layout`, ``amount`` being 1. ``valid`` does not fall before it is taken.
 

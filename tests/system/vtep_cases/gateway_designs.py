@@ -21,7 +21,7 @@ from vtep_sim.harness.build import cached_verilog
 
 from .configs import HOST_A, HOST_B, HOST_C, OWN_IPV4, OWN_IPV6, OWN_MAC, fdb, make, tunnel, vni
 
-__all__ = ["ALL", "CLOCK_HZ", "CONFIG", "DIVISOR", "NEIGHBORS", "SECOND", "GatewayBuild"]
+__all__ = ["CLOCK_HZ", "CONFIG", "DIVISOR", "GATEWAY", "NEIGHBORS", "SECOND", "GatewayBuild"]
 
 BOARDS = Path(vtep_boards.__file__).parent
 DOMAINS = ("sync", "tx", "rx0", "rx1")
@@ -118,4 +118,4 @@ class GatewayBuild:
         return cached_verilog(key, lambda: to_verilog(ClockedGateway(), DESIGN))
 
 
-ALL = (GatewayBuild(),)
+GATEWAY = GatewayBuild()

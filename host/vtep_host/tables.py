@@ -145,7 +145,15 @@ def settings_of(vtep: Vtep) -> dict[str, int]:
 
 
 def tunnel_fields(tunnel: Tunnel) -> dict[str, object]:
-    """Entry of a tunnel in TUNNEL."""
+    """Entry of a tunnel in TUNNEL.
+
+    Raises
+    ------
+    ValueError
+        Its next hop is not resolved; `neighbors.place` gives it a number.
+    """
+    if tunnel.remote_mac is None:
+        raise ValueError(f"tunnel {tunnel.name!r} has no remote_mac")
     return {
         "used": 1,
         "remote": int(tunnel.remote),

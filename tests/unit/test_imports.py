@@ -42,7 +42,9 @@ DECLARATIONS = {
     "vtep.control.register_map",
     "vtep.control.registers",
     "vtep.control.initial",
+    "vtep.control.gateway_registers",
     "vtep.hashing",
+    "vtep.local.neighbors",
 }
 # What turns the core into the Verilog that is simulated: its one top, and the converter.
 CONVERSION = {"vtep.verilog", "vtep.vxlan.axi"}

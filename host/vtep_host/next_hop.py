@@ -41,7 +41,7 @@ class Subnet:
 
     def on_link(self, address: Address) -> bool:
         """Whether the address is reached without a router."""
-        return self.prefix is None or address in self.network or address.is_link_local
+        return address in self.network or address.is_link_local
 
     def is_neighbor(self, address: Address) -> bool:
         """Whether a single other station may answer for the address, on link."""

@@ -45,7 +45,11 @@ SPEC_EXAMPLE = """
 [vtep]
 mac  = "02:00:00:00:00:01"
 ipv4 = "10.0.0.1"
+ipv4_prefix = 24
+ipv4_router = "10.0.0.254"
 ipv6 = "fd00::1"
+ipv6_prefix = 64
+ipv6_router = "fd00::fe"
 udp_port = 4789
 underlay_mtu = 1500
 source_port_base = 49152

@@ -166,7 +166,7 @@ def test_ipv6_prefix_and_router_without_ipv6() -> None:
 
 
 def test_findings_are_listed_together_and_once() -> None:
-    vtep = NET4 + 'ipv4_router = "10.0.1.2"\nipv6_prefix = 129\nunderlay_mtu = 1'
+    vtep = NET4 + 'ipv4_router = "10.0.1.2"\nipv6_prefix = 129\nipv6_router = "fd00::fe"\nunderlay_mtu = 1'
     found = problems(text(vtep, "10.0.0.255", "fd03::9", "x", "192.0.2.1"))
     assert [(one.entry, one.field) for one in found] == [
         (IN_VTEP, "ipv6_prefix"),

@@ -203,6 +203,7 @@ def test_commands_on_a_core_alone(kind: type[FakeDevice], run: Run, tmp_path: Pa
             for number, name in ((1, "leaf2"), (2, "leaf3"))
         ]
         assert not core.tables
+        assert run("verify open.toml")[0] == 2
         for command in ("apply vtep.toml", "verify vtep.toml", "show", "counters", "watch --count 1 --interval 0.05"):
             code, out, err = run(command)
             assert (code, err) == (0, ""), command
@@ -287,8 +288,17 @@ def test_what_leads_to_nobody_differs(run: Run, gateway: FakeGateway) -> None:
     assert code == 1
     assert "remote_mac=00:00:00:00:00:01" in out
     assert "next_hop=10.0.0.3" in out
+    assert "None" not in out
     assert run("apply open.toml")[0] == 0
     assert run("verify open.toml")[0] == 0
+
+
+def test_a_neighbor_that_nobody_uses_is_taken_out_of_use(run: Run, gateway: FakeGateway) -> None:
+    """As one is left where a driver was interrupted."""
+    run("apply open.toml")
+    gateway_of(gateway).write_neighbor(3, SIX)
+    assert run("apply open.toml")[0] == 0
+    assert gateway.held() == gateway.wanted(_0=LEAF2, _1=LEAF3)
 
 
 def test_too_many_next_hops_change_nothing(run: Run, gateway: FakeGateway, tmp_path: Path) -> None:

@@ -8,15 +8,17 @@ from vtep.control.tables import DfMode, EcnMode, Table, table_capacity
 from .config import Config, FdbEntry, Tunnel, Vni, Vtep
 from .device import Device, DeviceError
 from .difference import State
+from .gateway import Gateway
 from .image import HASHED
 
 __all__ = ["read_state"]
 
 
-def read_state(device: Device, name: str = "<device>") -> State:
-    """Read all that counts of a device, and make a configuration of it.
+def read_state(device: Device, gateway: Gateway | None = None, name: str = "<device>") -> State:
+    """Read all that counts of a device, and of the gateway around it, and make a configuration of it.
 
-    A device knows no names: tunnels are called ``tunnel0`` and so on, by their index. Where the last driver was
+    A device knows no names: tunnels are called ``tunnel0`` and so on, by their index. Those to a neighbour have its
+    number in their MAC address (`neighbors.unplace` makes the next hop of it). Where the last driver was
     interrupted in the middle of a move, that is mended.
 
     Raises
@@ -26,7 +28,10 @@ def read_state(device: Device, name: str = "<device>") -> State:
     TransportError
         An access failed.
     """
-    return _Reader(device).read(name)
+    state = _Reader(device).read(name)
+    if gateway is not None:
+        state.neighbors = gateway.read_neighbors()
+    return state
 
 
 class _Reader:

@@ -15,8 +15,21 @@ from typing import Any, Literal
 
 from . import fields
 from .fields import RefusedError
+from .next_hop import Address, Subnet, group_mac
 
-__all__ = ["Config", "ConfigError", "FdbEntry", "Limits", "Problem", "Tunnel", "Vni", "Vtep", "load", "loads"]
+__all__ = [
+    "NEIGHBOR_PREFIX",
+    "Config",
+    "ConfigError",
+    "FdbEntry",
+    "Limits",
+    "Problem",
+    "Tunnel",
+    "Vni",
+    "Vtep",
+    "load",
+    "loads",
+]
 
 MAX_VNI = (1 << 24) - 1
 MAX_VID = 4094
@@ -24,6 +37,8 @@ MAX_VID = 4094
 MIN_MTU = 68
 """RFC 791: every internet module must be able to forward a datagram of 68 bytes unfragmented."""
 MAX_PORT = MAX_MTU = (1 << 16) - 1
+NEIGHBOR_PREFIX = bytes(5)
+"""MAC addresses that begin so stand in a device for a next hop that it resolves; the last byte says which."""
 
 
 @dataclass(frozen=True)
@@ -51,20 +66,24 @@ class ConfigError(ValueError):
 class Limits:
     """What a build can hold: table capacities and the features built in.
 
-    ``flood_entries`` is the sum of the lengths of all flood lists.
+    ``flood_entries`` is the sum of the lengths of all flood lists; ``neighbors``, how many next hops are resolved.
     """
 
     vnis: int = 16
     tunnels: int = 16
     fdb_entries: int = 64
     flood_entries: int = 64
+    neighbors: int = 0
     ipv6: bool = True
     udp_checksum: bool = True
 
 
 @dataclass(frozen=True, kw_only=True)
 class Vtep:
-    """The ``[vtep]`` section. ``ipv6`` is None where it is absent."""
+    """The ``[vtep]`` section. ``ipv6`` is None where it is absent.
+
+    Prefixes and routers are not kept: they lead to the ``next_hop`` of tunnels.
+    """
 
     mac: bytes
     ipv4: IPv4Address
@@ -91,11 +110,15 @@ class Vni:
 
 @dataclass(frozen=True, kw_only=True)
 class Tunnel:
-    """One ``[[tunnel]]``, its defaults filled in (``udp_checksum`` by family, ``udp_port`` from ``[vtep]``)."""
+    """One ``[[tunnel]]``, its defaults filled in (``udp_checksum`` by family, ``udp_port`` from ``[vtep]``).
+
+    ``remote_mac`` is None where the device is to resolve it: it is then that of ``next_hop``, which else is None.
+    """
 
     name: str
-    remote: IPv4Address | IPv6Address
-    remote_mac: bytes
+    remote: Address
+    remote_mac: bytes | None = None
+    next_hop: Address | None = None
     vlan: int = 0
     ttl: int | Literal["inherit"] = 64
     dscp: int | Literal["inherit"] = 0
@@ -239,12 +262,13 @@ class _Loader:
                 self.refuse(f"[{name}]", "", "is not known; allowed: [vtep], [[vni]], [[tunnel]], [[fdb]]")
         vtep = self.vtep(document)
         tunnels = self.tunnels(document, vtep)
+        self.next_hops(vtep, tunnels)
         vnis = self.vnis(document, tunnels)
         fdb = self.fdb(document, vnis, tunnels)
         if self.problems:
             raise ConfigError(self.problems)
         return Config(
-            vtep=Vtep(**vtep.values),
+            vtep=Vtep(**{name: value for name, value in vtep.values.items() if name not in _ON_THE_WAY}),
             vnis=tuple(Vni(**entry.values) for entry in vnis),
             tunnels=tuple(Tunnel(**entry.values) for entry in tunnels),
             fdb=tuple(FdbEntry(**entry.values) for entry in fdb),
@@ -261,7 +285,11 @@ class _Loader:
             return entry
         entry.take("mac", fields.unicast_mac)
         entry.take("ipv4", fields.ipv4)
+        entry.take("ipv4_prefix", fields.integer(0, 32), None)
+        entry.take("ipv4_router", fields.ipv4, None)
         entry.take("ipv6", fields.ipv6, None)
+        entry.take("ipv6_prefix", fields.integer(0, 128), None)
+        entry.take("ipv6_router", fields.ipv6, None)
         entry.take("udp_port", fields.integer(1, MAX_PORT), 4789)
         entry.take("underlay_mtu", fields.integer(MIN_MTU, MAX_MTU), 1500)
         base = entry.take("source_port_base", fields.integer(0, MAX_PORT), 49152)
@@ -301,7 +329,7 @@ class _Loader:
                 continue
             entry.take("name", fields.name)
             remote = entry.take("remote", fields.address)
-            remote_mac = entry.take("remote_mac", fields.mac)
+            remote_mac = entry.take("remote_mac", fields.mac, None)
             entry.take("vlan", fields.integer(0, MAX_VID), 0)
             entry.take("ttl", fields.integer_or_inherit(1, 255), 64)
             entry.take("dscp", fields.integer_or_inherit(0, 63), 0)
@@ -319,6 +347,48 @@ class _Loader:
                 )
         self.unique(entries, ("name",))
         return entries
+
+    def next_hops(self, vtep: _Entry, tunnels: list[_Entry]) -> None:
+        """Find what leads to the remotes of tunnels without ``remote_mac``."""
+        subnets = {family: self.subnet(vtep, family) for family in ("ipv4", "ipv6")}
+        for entry in tunnels:
+            remote = entry.values.get("remote")
+            if remote is None or "remote_mac" in entry.table:
+                continue
+            if remote.is_multicast:
+                entry.values["remote_mac"] = group_mac(remote)
+                continue
+            family = f"ipv{remote.version}"
+            subnet = subnets[family]
+            if subnet is None:
+                continue
+            next_hop = entry.values["next_hop"] = subnet.next_hop(remote)
+            if next_hop is None:
+                absent = "remote_mac is absent"
+                if subnet.on_link(remote):
+                    allowed = f"{_neighbor(subnet)} while {absent}"
+                else:
+                    allowed = f"within {subnet.network} while {absent} and [vtep] has no {family}_router"
+                entry.refuse("remote", f"must be {allowed}; not {_show(str(remote))}")
+
+    def subnet(self, vtep: _Entry, family: str) -> Subnet | None:
+        """Own addresses of a family; None where there are none, or none that could be relied on."""
+        names = (family, f"{family}_prefix", f"{family}_router")
+        given = [name for name in names if name in vtep.table]
+        own, prefix, router = (vtep.values.get(name) for name in names)
+        if family not in given:
+            # That the other family's is missing is said already.
+            for name in given if family == "ipv6" else ():
+                vtep.refuse(name, f"must be absent while there is no {family}; not {_show(vtep.table[name])}")
+            return None
+        if own is None or any(vtep.values.get(name) is None for name in given):
+            return None
+        subnet = Subnet(own, prefix, router)
+        if router is not None and prefix is None:
+            vtep.refuse(names[2], f"must be absent without {names[1]}, as every address is then on link")
+        elif router is not None and not subnet.is_neighbor(router):
+            vtep.refuse(names[2], f"must be {_neighbor(subnet)}; not {_show(str(router))}")
+        return subnet
 
     def vnis(self, document: dict[str, Any], tunnels: list[_Entry]) -> list[_Entry]:
         entries = self.entries(document, "vni", "id")
@@ -376,6 +446,15 @@ class _Loader:
                 first[key] = entry
 
 
+_ON_THE_WAY = frozenset(f"{family}_{name}" for family in ("ipv4", "ipv6") for name in ("prefix", "router"))
+"""Fields of ``[vtep]`` that only lead to others."""
+
+
+def _neighbor(subnet: Subnet) -> str:
+    where = "" if subnet.prefix is None else f" within {subnet.network}"
+    return f"the address of one other station{where}"
+
+
 def _plain(value: object) -> object:
     return value.hex(":") if isinstance(value, bytes) else value
 
@@ -404,6 +483,7 @@ def _over_limits(config: Config, limits: Limits) -> Iterator[Problem]:
                 f"0 .. {limits.flood_entries}",
             )
             break
+    yield from _over_neighbors(config, limits.neighbors)
     if not limits.ipv6:
         absent = "this build has no IPv6 underlay"
         if config.vtep.ipv6 is not None:
@@ -422,3 +502,24 @@ def _over_limits(config: Config, limits: Limits) -> Iterator[Problem]:
             if tunnel.udp_checksum:
                 where = f"[[tunnel]] {number} {_show(tunnel.name)}"
                 yield problem(where, "udp_checksum", f"must be false (the default is true over IPv6): {absent}")
+
+
+def _over_neighbors(config: Config, limit: int) -> Iterator[Problem]:
+    """Problems with the next hops that are to be resolved; ``limit``: as many as can be."""
+    hops: set[tuple[Address | None, int]] = set()
+    for number, tunnel in enumerate(config.tunnels, 1):
+        wrong = ""
+        if tunnel.remote_mac is not None:
+            if limit and tunnel.remote_mac.startswith(NEIGHBOR_PREFIX):
+                wrong = (
+                    f'must not begin with "{NEIGHBOR_PREFIX.hex(":")}", which stands for next hops that this build '
+                    f"resolves; not {_show(tunnel.remote_mac.hex(':'))}"
+                )
+        elif not limit:
+            wrong = f"is missing; must be {_allowed(fields.mac)}: this build does not resolve next hops"
+        elif (hop := (tunnel.next_hop, tunnel.vlan)) not in hops:
+            hops.add(hop)
+            if len(hops) == limit + 1:
+                wrong = f"is missing, for {limit + 1} next hops (address and vlan); allowed in this build: 0 .. {limit}"
+        if wrong:
+            yield Problem(config.name, f"[[tunnel]] {number} {_show(tunnel.name)}", "remote_mac", wrong)

@@ -7,7 +7,8 @@ from vtep.control.tables import Table, TableEntry, table_capacity
 
 from .config import Config
 from .device import Device, DeviceError
-from .difference import Barrier, Settings, State, Step, release, steps_to
+from .difference import Barrier, NeighborEntry, Settings, State, Step, release, steps_to
+from .gateway import Gateway
 from .image import HASHED, Image
 
 __all__ = ["Controller"]
@@ -24,6 +25,8 @@ class Controller:
     device : Device
     state : State or None
         What it holds; None: it is fresh out of reset.
+    gateway : Gateway or None
+        What is around it; None: it stands alone.
     patience : float
         Seconds of real time to wait for frames inside to leave.
 
@@ -32,10 +35,20 @@ class Controller:
     state : State
     """
 
-    def __init__(self, device: Device, state: State | None = None, *, patience: float = 2.0) -> None:
+    def __init__(
+        self,
+        device: Device,
+        state: State | None = None,
+        gateway: Gateway | None = None,
+        *,
+        patience: float = 2.0,
+    ) -> None:
         self.device = device
+        self.gateway = gateway
         self.patience = patience
         self.state = state or State.after_reset(device.parameters)
+        if state is None and gateway is not None:
+            self.state.neighbors = gateway.read_neighbors()
 
     def apply(self, config: Config) -> int:
         """Bring the device to ``config``, as a difference; returns the number of writes.
@@ -69,11 +82,15 @@ class Controller:
                 case TableEntry(table, location, bits):
                     self.device.write_entry(table, location, bits)
                     written += 1
+                case NeighborEntry(index, neighbor):
+                    assert self.gateway is not None
+                    self.gateway.write_neighbor(index, neighbor)
+                    written += 1
         return written
 
     def _settle(self) -> None:
         """Give free what the old configuration used, if the frames that used it have left by now."""
-        if any(self.state.parked.values()) and self._left():
+        if self.state.given_up and self._left():
             self._execute(release(self.state))
 
     def _left(self) -> bool:

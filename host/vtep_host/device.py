@@ -53,6 +53,7 @@ class Device:
 
     Attributes
     ----------
+    transport : Transport
     parameters : VtepParameters
         The device's, as it tells them: the depths of its queues are not among them.
     build_hash : int
@@ -69,6 +70,7 @@ class Device:
     def __init__(
         self, transport: Transport, base: int = 0, *, expected: VtepParameters | None = None, timeout: float = 10.0
     ) -> None:
+        self.transport = transport
         self._timeout = timeout
         # Addresses are the same in all builds.
         self.parameters, self.build_hash = _identify(Registers(transport, vtep_registers(VtepParameters()), base), base)

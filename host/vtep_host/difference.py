@@ -11,6 +11,8 @@ or nowhere. What that asks for:
   and the FDB entries and flood lists change over to it.
 - A VID that no VNI has may belong to the untagged VNI, which therefore takes no tagged frames while VIDs change hands.
 - Indices and flood lists that were given up may still be in use by frames inside: they are parked until those left.
+- A neighbour, which a gateway resolves, gets an entry to which nothing leads, before any tunnel leads there; where none
+  is left, the tunnels that lead to one go first. A neighbour that is given up stays until the frames inside left.
 """
 
 from collections import defaultdict
@@ -22,9 +24,11 @@ from typing import TypeVar
 from vtep.config import VtepParameters
 from vtep.control.initial import Initial
 from vtep.control.tables import Table, TableEntry, entry_key, table_capacity
+from vtep.local.neighbors import Neighbor
 
 from .config import Config, ConfigError, Problem, Vni, Vtep
 from .image import Image
+from .neighbors import Neighbors, place, used
 from .placement import TableFullError
 from .tables import (
     SECTIONS,
@@ -37,7 +41,7 @@ from .tables import (
     vni_map_fields,
 )
 
-__all__ = ["Barrier", "Settings", "State", "Step", "contents", "release", "steps_to"]
+__all__ = ["Barrier", "NeighborEntry", "Settings", "State", "Step", "contents", "release", "steps_to"]
 
 
 @dataclass(frozen=True)
@@ -52,7 +56,15 @@ class Barrier:
     """A step: wait until the frames that are inside have left."""
 
 
-Step = TableEntry | Settings | Barrier
+@dataclass(frozen=True)
+class NeighborEntry:
+    """A step: write an entry of the gateway's neighbours; None takes it out of use."""
+
+    index: int
+    neighbor: Neighbor | None
+
+
+Step = TableEntry | Settings | NeighborEntry | Barrier
 
 T = TypeVar("T")
 
@@ -62,7 +74,8 @@ class State:
     """A device, its configuration, and where its parts stand. As made, that of a device after reset.
 
     ``vnis``, ``tunnels``: index by id and by name. ``runs``: where the flood list of a VNI begins. ``parked``: indices
-    that nothing refers to but frames that may still be inside; in FLOOD, of elements.
+    that nothing refers to but frames that may still be inside; in FLOOD, of elements. ``neighbors``: what the gateway
+    around the core resolves, without one empty; in ``config`` tunnels lead there by their MAC address.
     """
 
     parameters: VtepParameters
@@ -72,6 +85,12 @@ class State:
     tunnels: dict[str, int] = field(default_factory=dict)
     runs: dict[int, int] = field(default_factory=dict)
     parked: dict[Table, set[int]] = field(default_factory=lambda: defaultdict(set))
+    neighbors: Neighbors = ()
+
+    @property
+    def given_up(self) -> bool:
+        """Whether there is anything that nothing refers to but frames that may still be inside."""
+        return any(self.parked.values()) or bool(_unused(self))
 
     @classmethod
     def after_reset(cls, parameters: VtepParameters) -> "State":
@@ -117,11 +136,16 @@ def steps_to(state: State, config: Config) -> tuple[list[Step], State]:
     ConfigError
         The device cannot hold the configuration.
     """
-    config.require(limits_of(state.parameters))
-    try:
-        return _Way(state, config).go()
-    except _NoRoomError:
-        pass
+    capacity = len(state.neighbors)
+    config.require(limits_of(state.parameters, capacity))
+    neighbors, config = place(config, capacity, state.neighbors)
+    # What leads to an entry that another neighbour gets must be gone first.
+    taken_over = any(held and new and held != new for held, new in zip(state.neighbors, neighbors, strict=True))
+    if not taken_over:
+        try:
+            return _with_neighbors(state, neighbors, config)
+        except _NoRoomError:
+            pass
     lean = _common(state.config, config)
     bare = replace(lean, vnis=tuple(replace(vni, flood=()) for vni in lean.vnis))
     # Flood lists may lie scattered; without any, all find room.
@@ -129,13 +153,28 @@ def steps_to(state: State, config: Config) -> tuple[list[Step], State]:
         try:
             taken, between = _Way(state, less, hold_tagged=_vids(state.config.vnis) != _vids(config.vnis)).go()
             released = release(between)
-            added, after = _Way(between, config).go()
+            added, after = _with_neighbors(between, neighbors, config)
         except _FullError as error:
             raise ConfigError([Problem(config.name, SECTIONS[error.table], "", str(error))]) from None
         except _NoRoomError:
             continue
         return [*taken, Barrier(), *released, *added], after
     raise AssertionError("a configuration within the limits finds room in an empty device")
+
+
+def _with_neighbors(state: State, neighbors: Neighbors, config: Config) -> tuple[list[Step], State]:
+    """The neighbours first, and what leads there with the new beside the old."""
+    steps, after = _Way(state, config).go()
+    pairs = zip(state.neighbors, neighbors, strict=True)
+    entries = [NeighborEntry(i, new) for i, (held, new) in enumerate(pairs) if new is not None and new != held]
+    after.neighbors = tuple(new or held for held, new in zip(state.neighbors, neighbors, strict=True))
+    return [*entries, *steps], after
+
+
+def _unused(state: State) -> list[int]:
+    """Indices of neighbours to which no tunnel leads."""
+    wanted = used(state.config)
+    return [i for i, held in enumerate(state.neighbors) if held is not None and i not in wanted]
 
 
 def contents(config: Config, parameters: VtepParameters) -> Initial:
@@ -158,6 +197,9 @@ def release(state: State) -> list[Step]:
     for index in sorted(state.parked[Table.TUNNEL]):
         steps += state.image.write(Table.TUNNEL, index, {})
     state.parked.clear()
+    unused = _unused(state)
+    steps += [NeighborEntry(index, None) for index in unused]
+    state.neighbors = tuple(None if index in unused else held for index, held in enumerate(state.neighbors))
     return steps
 
 

@@ -7,8 +7,10 @@ from rich.console import Console, Group
 from rich.table import Table
 
 from vtep.control.counters import DECAP_REASONS, ENCAP_REASONS, PORTS
+from vtep.control.gateway_registers import LOCAL_EVENTS, MAC_COUNTERS
+from vtep.control.gateway_registers import PORTS as GATEWAY_PORTS
 
-__all__ = ["configuration", "console", "counter_tables", "device_line"]
+__all__ = ["configuration", "console", "counter_tables", "device_line", "gateway_tables"]
 
 ABBREVIATED = 200
 """Rows beyond which a table of the FDB is cut; ``--json`` has all."""
@@ -46,6 +48,42 @@ def configuration(config: Mapping[str, Any]) -> Iterable[Table]:
         yield table
 
 
+def gateway_tables(gateway: Mapping[str, Any]) -> Iterable[Table]:
+    """Tables of a gateway, from what ``show --json`` has of it."""
+    title = f"gateway, registers {gateway['version']}, configuration {gateway['configuration_hash']}"
+    links = Table("port", "link", "Mb/s", "duplex", title=title, title_justify="left")
+    for port, link in gateway["links"].items():
+        up = (str(link["speed"]), "full" if link["full_duplex"] else "half") if link["up"] else ("-", "-")
+        links.add_row(port, "up" if link["up"] else "down", *up)
+    yield links
+    neighbors = gateway["neighbors"]
+    if neighbors:
+        table = Table(*neighbors[0], title=f"neighbors: {len(neighbors)}", title_justify="left")
+        for neighbor in neighbors:
+            table.add_row(*map(_text, neighbor.values()))
+        yield table
+    yield from _gateway_counters(gateway["counters"], None)
+
+
+def _gateway_counters(counters: Mapping[str, int], rates: Mapping[str, float] | None) -> Iterable[Table]:
+    """Statistics of the ports, and what the local stack counts; zeros are left out."""
+    for heading, owners, names in (
+        ("port statistics", GATEWAY_PORTS, MAC_COUNTERS),
+        ("local stack", ("local",), LOCAL_EVENTS),
+    ):
+        table = Table(heading, title_justify="left")
+        for owner in owners:
+            table.add_column(owner if len(owners) > 1 else "events", justify="right")
+            if rates is not None:
+                table.add_column("1/s", justify="right")
+        for name in names:
+            found = [f"{owner}.{name}" for owner in owners]
+            if any(counters[each] for each in found):
+                cells = [(f"{counters[each]}", f"{rates[each]:,.0f}" if rates is not None else None) for each in found]
+                table.add_row(name, *(cell for pair in cells for cell in pair if cell is not None))
+        yield table
+
+
 def counter_tables(counters: Mapping[str, int], rates: Mapping[str, float] | None = None) -> Group:
     """Counters by their names in SPEC.md; with ``rates`` (a second) beside them, those of zero drops left out."""
     tables = [_quantities("port", {port: f"{port}_" for port in PORTS}, ("",), counters, rates)]
@@ -61,6 +99,8 @@ def counter_tables(counters: Mapping[str, int], rates: Mapping[str, float] | Non
         if owners:
             rows = {owner.partition(".")[2]: f"{owner}." for owner in owners}
             tables.append(_quantities(kind, rows, ("encap_", "decap_"), counters, rates))
+    if any(name.startswith("local.") for name in counters):
+        tables += _gateway_counters(counters, rates)
     return Group(*tables)
 
 

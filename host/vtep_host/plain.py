@@ -79,9 +79,9 @@ def _by_key(config: Config) -> dict[str, dict[str, Any]]:
 
 
 def _way(tunnel: Tunnel) -> str:
-    """A tunnel without its name."""
+    """A tunnel without its name, and without what it has not."""
     parts = _entry(replace(tunnel, name=""))
-    return " ".join(f"{name}={value}" for name, value in parts.items() if name != "name")
+    return " ".join(f"{name}={value}" for name, value in parts.items() if name != "name" and value is not None)
 
 
 def _entry(entry: Any) -> dict[str, Any]:

@@ -4,10 +4,10 @@ import json
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import fields, replace
+from dataclasses import asdict, fields, replace
 from enum import Enum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 import typer
 from rich.live import Live
@@ -15,12 +15,14 @@ from rich.live import Live
 from vtep.control.counters import counter_map
 
 from .adopt import read_state
-from .config import Config, load
+from .config import Config, Limits, load
 from .controller import Controller
 from .device import Device
 from .difference import State
-from .display import configuration, console, counter_tables, device_line
+from .display import configuration, console, counter_tables, device_line, gateway_tables
+from .gateway import Gateway, find_gateway
 from .lines import FORMS, ViaError, open_via
+from .neighbors import address_of, unplace
 from .plain import differences, named, plain
 from .tables import counter_names, limits_of
 
@@ -45,14 +47,26 @@ def add_commands(app: typer.Typer) -> None:
         app.command(epilog=EXIT_CODES)(command)
 
 
+class Target(NamedTuple):
+    """What a command works with: the core, and the gateway around it if there is one."""
+
+    device: Device
+    gateway: Gateway | None
+
+    @property
+    def limits(self) -> Limits:
+        """What it can hold."""
+        return limits_of(self.device.parameters, self.gateway.capacity if self.gateway else 0)
+
+
 @contextmanager
-def _device(context: typer.Context) -> Iterator[Device]:
+def _target(context: typer.Context) -> Iterator[Target]:
     """The device; that it refused nothing is looked at in the end, since the line does not tell."""
     if context.obj is None:
         raise ViaError(f"no way to a device: give --via before the command, or VTEP_VIA: {FORMS}")
     with open_via(context.obj) as transport:
         device = Device(transport)
-        yield device
+        yield Target(device, find_gateway(device))
         device.check_refused()
 
 
@@ -60,12 +74,12 @@ def _names(path: Path | None) -> Config | None:
     return None if path is None else load(path)
 
 
-def _read(device: Device, names: Config | None) -> State:
-    """What the device holds, tunnels by the names given."""
-    state = read_state(device)
-    if names is None:
-        return state
-    config = named(state.config, names)
+def _read(target: Target, names: Config | None = None) -> State:
+    """What the device holds, tunnels with their next hops, and by the names given."""
+    state = read_state(*target)
+    config = unplace(state.config, state.neighbors)
+    if names is not None:
+        config = named(config, names)
     pairs = zip(state.config.tunnels, config.tunnels, strict=True)
     return replace(state, config=config, tunnels={new.name: state.tunnels[old.name] for old, new in pairs})
 
@@ -76,33 +90,41 @@ def apply(context: typer.Context, config: ConfigArgument) -> None:
     Frames go meanwhile where the old or the new configuration sends them, or, of what changes, nowhere.
     """
     load(config)  # what is wrong by itself is said also where no device answers
-    with _device(context) as device:
-        wanted = load(config, limits_of(device.parameters))
-        written = Controller(device, read_state(device)).apply(wanted)
+    with _target(context) as target:
+        wanted = load(config, target.limits)
+        written = Controller(target.device, read_state(*target), target.gateway).apply(wanted)
     console().print(f"{config}: in effect, {written} writes" if written else f"{config}: was in effect", markup=False)
 
 
 def show(context: typer.Context, names: Names = None, as_json: AsJson = False) -> None:
-    """Show what the device is and what it holds; tunnels are called by their index, or by --names."""
+    """Show what the device is and what it holds; tunnels are called by their index, or by --names.
+
+    Of a gateway also links, neighbours, and the counters of its ports and its local stack.
+    """
     given = _names(names)
-    with _device(context) as device:
-        held = plain(_read(device, given).config)
-        about = _about(device)
+    with _target(context) as target:
+        held = plain(_read(target, given).config)
+        about: dict[str, Any] = {"device": _about(target.device)}
+        if target.gateway is not None:
+            about["gateway"] = _about_gateway(target.gateway)
     if as_json:
-        print(json.dumps({"device": about, **held}, indent=2))
+        print(json.dumps({**about, **held}, indent=2))
         return
     out = console()
-    out.print(device_line(about), markup=False)
+    out.print(device_line(about["device"]), markup=False)
     for table in configuration(held):
         out.print(table)
+    if "gateway" in about:
+        for table in gateway_tables(about["gateway"]):
+            out.print(table)
 
 
 def verify(context: typer.Context, config: ConfigArgument, as_json: AsJson = False) -> None:
     """Compare what the device holds with a configuration; exit code 1 where it differs."""
     load(config)
-    with _device(context) as device:
-        wanted = load(config, limits_of(device.parameters))
-        lines = differences(read_state(device).config, wanted)
+    with _target(context) as target:
+        wanted = load(config, target.limits)
+        lines = differences(_read(target).config, wanted)
     if as_json:
         print(json.dumps({"differences": lines}, indent=2))
     else:
@@ -117,15 +139,17 @@ def counters(
     clear: Annotated[bool, typer.Option("--clear", help="Set all to 0, once they have been read.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Read all counters as they are at one instant.
+    """Read all counters as they are at one instant; those of a gateway around the core are a moment younger.
 
     With --clear, what is counted between the reading and the clearing is lost.
     """
     given = _names(names)
-    with _device(context) as device:
-        values = _snapshot(device, _places(device, given))
+    with _target(context) as target:
+        values = _snapshot(target, _places(target, given))
         if clear:
-            device.clear_counters()
+            target.device.clear_counters()
+            if target.gateway is not None:
+                target.gateway.clear_counters()
     if as_json:
         print(json.dumps(values, indent=2))
     else:
@@ -142,15 +166,15 @@ def watch(
     """Show counters and their rates again and again; with --json a line each time."""
     given = _names(names)
     out = console()
-    with _device(context) as device:
-        places = _places(device, given)
-        before, then = _snapshot(device, places), time.monotonic()
+    with _target(context) as target:
+        places = _places(target, given)
+        before, then = _snapshot(target, places), time.monotonic()
         with Live(console=out, auto_refresh=False, transient=False) if _is_live(as_json) else _nothing() as live:
             number = 0
             while not count or number < count:
                 number += 1
                 time.sleep(max(0.0, then + interval - time.monotonic()))
-                values, now = _snapshot(device, places), time.monotonic()
+                values, now = _snapshot(target, places), time.monotonic()
                 rates = {name: (value - before[name]) / (now - then) for name, value in values.items()}
                 before, then = values, now
                 if as_json:
@@ -179,15 +203,39 @@ def _about(device: Device) -> dict[str, Any]:
     }
 
 
-def _places(device: Device, names: Config | None) -> dict[str, str]:
-    """Names of the device's counters, by the names of those that its configuration has."""
-    state = _read(device, names)
-    addresses = counter_names(state.config, device.parameters, state.vnis, state.tunnels)
-    at = {address: name for name, address in counter_map(device.parameters).items()}
+def _about_gateway(gateway: Gateway) -> dict[str, Any]:
+    gateway.snapshot_counters()
+    return {
+        "version": "{major}.{minor}".format(**gateway.registers["VERSION"].read_fields()),
+        "configuration_hash": f"{gateway.registers['CONFIGURATION_HASH'].read():#010x}",
+        "links": {port: asdict(link) for port, link in gateway.links().items()},
+        "neighbors": [
+            {
+                "index": index,
+                "address": str(address_of(found.neighbor)),
+                "vlan": found.neighbor.vlan,
+                "state": found.state.name.lower(),
+                "mac": None if found.mac is None else found.mac.hex(":"),
+            }
+            for index, found in gateway.resolutions().items()
+        ],
+        "counters": gateway.read_counters(snapshot=True),
+    }
+
+
+def _places(target: Target, names: Config | None) -> dict[str, str]:
+    """Names of the core's counters, by the names of those that its configuration has."""
+    state, parameters = _read(target, names), target.device.parameters
+    addresses = counter_names(state.config, parameters, state.vnis, state.tunnels)
+    at = {address: name for name, address in counter_map(parameters).items()}
     return {name: at[address] for name, address in addresses.items()}
 
 
-def _snapshot(device: Device, places: dict[str, str]) -> dict[str, int]:
+def _snapshot(target: Target, places: dict[str, str]) -> dict[str, int]:
+    device, gateway = target
     device.snapshot_counters()
+    if gateway is not None:
+        gateway.snapshot_counters()
     values = device.read_counters(places.values(), snapshot=True)
-    return {name: values[place] for name, place in places.items()}
+    found = {name: values[place] for name, place in places.items()}
+    return found if gateway is None else found | gateway.read_counters(snapshot=True)

@@ -28,13 +28,14 @@ _ECN = {"copy": EcnMode.COPY, "zero": EcnMode.ZERO, "linux": EcnMode.LINUX}
 _DF = {"set": DfMode.SET, "unset": DfMode.UNSET, "inherit": DfMode.INHERIT}
 
 
-def limits_of(parameters: VtepParameters) -> Limits:
-    """Return what a build with ``parameters`` can hold."""
+def limits_of(parameters: VtepParameters, neighbors: int = 0) -> Limits:
+    """Return what a build with ``parameters`` can hold, and with so many ``neighbors`` beside the core."""
     return Limits(
         vnis=parameters.vnis,
         tunnels=parameters.tunnels,
         fdb_entries=parameters.fdb_entries,
         flood_entries=parameters.flood_entries,
+        neighbors=neighbors,
         ipv6=parameters.ipv6,
         udp_checksum=parameters.udp_checksum,
     )
@@ -55,9 +56,10 @@ def counter_names(
     Raises
     ------
     ConfigError
-        The configuration asks for more than the build has.
+        The configuration asks for more than the build has, and it is not said where things stand.
     """
-    config.require(limits_of(parameters))
+    if vnis is None or tunnels is None:
+        config.require(limits_of(parameters))
     addresses = counter_map(parameters)
     names = {name: addresses[name] for name in (*ENCAP_REASONS, *DECAP_REASONS)}
     quantities = ("frames", "bytes")
@@ -145,7 +147,15 @@ def settings_of(vtep: Vtep) -> dict[str, int]:
 
 
 def tunnel_fields(tunnel: Tunnel) -> dict[str, object]:
-    """Entry of a tunnel in TUNNEL."""
+    """Entry of a tunnel in TUNNEL.
+
+    Raises
+    ------
+    ValueError
+        Its next hop is not resolved; `neighbors.place` gives it a number.
+    """
+    if tunnel.remote_mac is None:
+        raise ValueError(f"tunnel {tunnel.name!r} has no remote_mac")
     return {
         "used": 1,
         "remote": int(tunnel.remote),

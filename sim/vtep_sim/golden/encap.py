@@ -90,6 +90,8 @@ class Encapsulator:
         source = vtep.ipv4 if ipv4 else vtep.ipv6
         if source is None:
             raise ValueError(f"tunnel {tunnel.name!r} is IPv6 and the VTEP has no IPv6 address")
+        if tunnel.remote_mac is None:
+            raise ValueError(f"tunnel {tunnel.name!r} has no remote_mac, and the model does not resolve next hops")
         dont_fragment = {"set": True, "unset": False, "inherit": inner.dont_fragment}[tunnel.df]
         identification = 0
         if ipv4 and not dont_fragment:

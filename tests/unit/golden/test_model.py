@@ -117,6 +117,12 @@ def test_origins_and_a_second_run() -> None:
         assert prediction.counters["tenant_rx_frames"] == 3 * times
 
 
+def test_next_hops_are_not_the_models_matter() -> None:
+    tunnels = tuple(replace(tunnel, remote_mac=None, next_hop=tunnel.remote) for tunnel in CONFIG.tunnels)
+    with pytest.raises(ValueError, match=r"tunnel '.*' has no remote_mac, and the model does not resolve next hops"):
+        GoldenModel(replace(CONFIG, tunnels=tunnels)).run(tenant=[Frame(INNER)])
+
+
 def other_end(config: Config, tunnel: str) -> Config:
     """Return the configuration of the VTEP behind ``tunnel``: its own addresses are those of the leaves."""
     remotes = {tunnel.name: tunnel.remote for tunnel in config.tunnels}

@@ -45,7 +45,11 @@ SPEC_EXAMPLE = """
 [vtep]
 mac  = "02:00:00:00:00:01"
 ipv4 = "10.0.0.1"
+ipv4_prefix = 24
+ipv4_router = "10.0.0.254"
 ipv6 = "fd00::1"
+ipv6_prefix = 64
+ipv6_router = "fd00::fe"
 udp_port = 4789
 underlay_mtu = 1500
 source_port_base = 49152
@@ -226,6 +230,16 @@ FIELDS = [
         ("[vtep]", "ipv6", value, IN_VTEP, 'a unicast IPv6 address such as "fd00::1"')
         for value in ('"10.0.0.1"', '"ff02::1"', '"::"', '"fe80::1%eth0"', "1", '""')
     ),
+    *(("[vtep]", "ipv4_prefix", value, IN_VTEP, "an integer within 0 .. 32") for value in ("-1", "33", '"24"', "true")),
+    *(("[vtep]", "ipv6_prefix", value, IN_VTEP, "an integer within 0 .. 128") for value in ("-1", "129", "64.0")),
+    *(
+        ("[vtep]", "ipv4_router", value, IN_VTEP, 'a unicast IPv4 address such as "10.0.0.1"')
+        for value in ('"224.0.0.1"', '"0.0.0.0"', '"fd00::9"', '"10.0.0.9/24"', "7")
+    ),
+    *(
+        ("[vtep]", "ipv6_router", value, IN_VTEP, 'a unicast IPv6 address such as "fd00::1"')
+        for value in ('"ff02::2"', '"::"', '"10.0.0.9"', '"fe80::1%eth0"')
+    ),
     *(
         ("[vtep]", "udp_port", value, IN_VTEP, "an integer within 1 .. 65535")
         for value in ("0", "65536", "-1", "true", "1.5")
@@ -359,7 +373,6 @@ def test_ends_of_the_ranges_are_taken(section: str, field: str, value: int | str
         ("id = 100", "[[vni]] 1", "id"),
         ('name = "leaf3"', "[[tunnel]] 2", "name"),
         ('remote = "10.0.0.2"', IN_TUNNEL, "remote"),
-        ('remote_mac = "02:00:00:00:00:02"', IN_TUNNEL, "remote_mac"),
         ("vni = 100", IN_FDB, "vni"),
         ('mac = "52:54:00:00:00:0a"', "[[fdb]] 1", "mac"),
         ('tunnel = "leaf2"', IN_FDB, "tunnel"),
@@ -377,7 +390,7 @@ def test_required_field_is_missing(line: str, entry: str, field: str) -> None:
 @pytest.mark.parametrize(
     ("section", "entry", "allowed"),
     [
-        ("[vtep]", IN_VTEP, "mac, ipv4, ipv6, udp_port"),
+        ("[vtep]", IN_VTEP, "mac, ipv4, ipv4_prefix, ipv4_router, ipv6, ipv6_prefix, ipv6_router, udp_port"),
         ("[[vni]]", IN_VNI, "id, vlan, inner_vlan, flood"),
         ("[[tunnel]]", IN_TUNNEL, "name, remote, remote_mac, vlan, ttl, dscp, ecn, df, udp_checksum, udp_port"),
         ("[[fdb]]", IN_FDB, "vni, mac, tunnel"),

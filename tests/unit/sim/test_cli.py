@@ -92,6 +92,11 @@ def test_bad_configuration(outputs, tmp_path) -> None:
     assert "16777215" in text
     config.write_text("[vtep")
     refused(outputs, str(config), "--config", config, *INPUTS)
+    lines = (IPV4 / "vtep.toml").read_text().splitlines(keepends=True)
+    config.write_text("".join(line for line in lines if not line.startswith("remote_mac")))
+    text = refused(outputs, str(config), "--config", config, *INPUTS)
+    assert "remote_mac: is missing" in text
+    assert "this build does not resolve next hops" in text
 
 
 def test_configuration_beyond_the_build(outputs) -> None:

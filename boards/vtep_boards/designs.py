@@ -12,10 +12,11 @@ from vtep.control.initial import Initial, dumps
 from vtep.control.registers import build_hash
 from vtep_host.config import load
 from vtep_host.difference import contents
+from vtep_host.neighbors import place
 from vtep_host.tables import limits_of
 
 from .facts.board import Board
-from .gateway import GATEWAY, Gateway
+from .gateway import GATEWAY, NEIGHBORS, Gateway
 from .media_converter import MediaConverter
 from .registers import configuration_hash
 
@@ -26,10 +27,15 @@ Made = tuple[wiring.Component, dict[str, Any]]
 
 
 def _gateway(board: Board, config: Path | None) -> Made:
-    initial = Initial({}, ()) if config is None else contents(load(config, limits_of(GATEWAY)), GATEWAY)
-    configuration = configuration_hash(board.name, dumps(initial, GATEWAY))
+    initial, neighbors = Initial({}, ()), []
+    if config is not None:
+        table, placed = place(load(config, limits_of(GATEWAY, NEIGHBORS)), NEIGHBORS)
+        initial, neighbors = contents(placed, GATEWAY), [one for one in table if one is not None]
+    configuration = configuration_hash(board.name, "\n".join([dumps(initial, GATEWAY), *map(repr, neighbors)]))
     parameters = {key: value.value if isinstance(value, Mode) else value for key, value in asdict(GATEWAY).items()}
-    design = Gateway(GATEWAY, *initial, configuration=configuration, in_band=board.phy.status is None)
+    design = Gateway(
+        GATEWAY, *initial, initial=neighbors, configuration=configuration, in_band=board.phy.status is None
+    )
     return design, {
         "design": "gateway",
         "build_hash": f"{build_hash(GATEWAY):#010x}",

@@ -57,13 +57,16 @@ def _board(name: str) -> Board:
 def list_(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """List the boards."""
+    """List the boards, and which underlay their gateway has room for."""
+    from .designs import gateway_parameters
+
     rows = [
         {
             "board": board.name,
             "title": board.title,
             "fpga": f"{board.device} {board.package} -{board.speed}",
             "phy": board.phy.name,
+            "underlay": "IPv4, IPv6" if gateway_parameters(board).ipv6 else "IPv4",
         }
         for board in BOARDS.values()
     ]
@@ -71,7 +74,7 @@ def list_(
         print(json.dumps(rows, indent=2))
         return
     table = Table(box=None)
-    for column in ("board", "title", "FPGA", "PHYs"):
+    for column in ("board", "title", "FPGA", "PHYs", "underlay"):
         table.add_column(column, no_wrap=True)
     for row in rows:
         table.add_row(*row.values())

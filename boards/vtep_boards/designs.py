@@ -1,13 +1,13 @@
 """The designs by name, as the command line builds them for a board."""
 
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 from amaranth.lib import wiring
 
-from vtep.config import Mode
+from vtep.config import Mode, VtepParameters
 from vtep.control.initial import Initial, dumps
 from vtep.control.registers import build_hash
 from vtep_host.config import load
@@ -15,30 +15,38 @@ from vtep_host.difference import contents
 from vtep_host.neighbors import place
 from vtep_host.tables import limits_of
 
-from .facts.board import Board
+from .facts.board import CAPACITY, Board
 from .gateway import GATEWAY, NEIGHBORS, Gateway
 from .media_converter import MediaConverter
 from .registers import configuration_hash
 
-__all__ = ["DESIGNS", "Made"]
+__all__ = ["DESIGNS", "Made", "gateway_parameters"]
+
+IPV6_LUTS = 40_000
+"""A device of so many LUTs has room for an underlay of both families. IPv6 takes some 2,000 of them, with which an
+LFE5U-25F would be full to the brim."""
 
 Made = tuple[wiring.Component, dict[str, Any]]
 """A design, and what a report is to say of it."""
 
 
+def gateway_parameters(board: Board) -> VtepParameters:
+    """What the gateway of a board is built with: `GATEWAY`, on small devices with an underlay of IPv4 only."""
+    return replace(GATEWAY, ipv6=CAPACITY[board.device]["lut4"] >= IPV6_LUTS)
+
+
 def _gateway(board: Board, config: Path | None) -> Made:
+    build = gateway_parameters(board)
     initial, neighbors = Initial({}, ()), []
     if config is not None:
-        table, placed = place(load(config, limits_of(GATEWAY, NEIGHBORS)), NEIGHBORS)
-        initial, neighbors = contents(placed, GATEWAY), [one for one in table if one is not None]
-    configuration = configuration_hash(board.name, "\n".join([dumps(initial, GATEWAY), *map(repr, neighbors)]))
-    parameters = {key: value.value if isinstance(value, Mode) else value for key, value in asdict(GATEWAY).items()}
-    design = Gateway(
-        GATEWAY, *initial, initial=neighbors, configuration=configuration, in_band=board.phy.status is None
-    )
+        table, placed = place(load(config, limits_of(build, NEIGHBORS)), NEIGHBORS)
+        initial, neighbors = contents(placed, build), [one for one in table if one is not None]
+    configuration = configuration_hash(board.name, "\n".join([dumps(initial, build), *map(repr, neighbors)]))
+    parameters = {key: value.value if isinstance(value, Mode) else value for key, value in asdict(build).items()}
+    design = Gateway(build, *initial, initial=neighbors, configuration=configuration, in_band=board.phy.status is None)
     return design, {
         "design": "gateway",
-        "build_hash": f"{build_hash(GATEWAY):#010x}",
+        "build_hash": f"{build_hash(build):#010x}",
         "configuration_hash": f"{configuration:#010x}",
         "parameters": parameters,
     }

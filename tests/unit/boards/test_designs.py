@@ -42,9 +42,9 @@ def made(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
 
     monkeypatch.setattr(designs, "Gateway", keep)
 
-    def make(text: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    def make(text: str, board: str = "colorlight-i9") -> tuple[dict[str, Any], dict[str, Any]]:
         (tmp_path / "vtep.toml").write_text(text)
-        _, told = DESIGNS["gateway"](BOARDS["colorlight-i5"], tmp_path / "vtep.toml")
+        _, told = DESIGNS["gateway"](BOARDS[board], tmp_path / "vtep.toml")
         return dict(kept), told
 
     return make
@@ -70,3 +70,12 @@ def test_more_next_hops_than_neighbors_are_refused(made: Any) -> None:
     assert len(made(VTEP + many)[0]["initial"]) == 16
     with pytest.raises(ConfigError, match=r"for 17 next hops"):
         made(VTEP + many.replace("vlan = 15\n", "vlan = 15\n[[tunnel]]\nname = 'x'\nremote = '10.0.0.99'\n"))
+
+
+def test_the_smallest_device_has_an_underlay_of_ipv4(made: Any) -> None:
+    with pytest.raises(ConfigError, match="IPv6"):
+        made(VTEP + ROUTER.format(254) + TUNNELS, "colorlight-i5")
+    _, told = made(VTEP.replace('ipv6 = "fd00::1"\n', ""), "colorlight-i5")
+    assert told["parameters"]["ipv6"] is False
+    _, told = made(VTEP, "colorlight-i9")
+    assert told["parameters"]["ipv6"] is True

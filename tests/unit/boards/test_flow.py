@@ -66,15 +66,9 @@ def test_same_bytes_from_another_folder(tmp_path: Path) -> None:
     assert results[0].svf.read_bytes() == results[1].svf.read_bytes()
 
 
-TOO_SMALL = pytest.mark.xfail(raises=CapacityError, reason="the core takes more than an LFE5U-25F has")
-
-
 @pytest.mark.full
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    "board",
-    [pytest.param(name, marks=[TOO_SMALL] if board.device == "25k" else []) for name, board in BOARDS.items()],
-)
+@pytest.mark.parametrize("board", BOARDS)
 def test_gateway_on_every_board(board: str, tmp_path: Path) -> None:
     check(make(board, "gateway", tmp_path))
 

@@ -227,7 +227,7 @@ def test_serial_word_sum(rng, words, step):
                 await ctx.tick()
 
     simulate(dut, bench)
-    assert dut.after(words, step) == -(-words // step) + 3
+    assert dut.after(words, step) == -(-words // step) + 4
 
 
 @pytest.mark.parametrize("data_width", DATA_WIDTHS)

@@ -245,7 +245,11 @@ def _control() -> tuple[Register, ...]:
             description="Commands, one a write: refused with an error unless exactly one bit is set. Those of the "
             "counters are refused while STATUS.counters_busy is set.",
             fields=(
-                _command("commit_settings", 0, "Put the settings registers into effect, all in one clock."),
+                _command(
+                    "commit_settings",
+                    0,
+                    "Put the settings registers into effect, all in one clock; the next access waits for that.",
+                ),
                 _command("revert_settings", 1, "Set the settings registers to what is in effect."),
                 _command("clear_counters", 2, "Set all counters to 0."),
                 _command("snapshot_counters", 3, "Take a copy of all counters, to be read at leisure."),

@@ -149,15 +149,16 @@ class GatewayBench:
             await Timer(1000, "ns")
             for phy in self.phys.values():
                 phy.tx.clear()
-            if not wait:
-                self.set_speed(speed)
-                await Timer(3000, "ns")
             dut.reset.value = 0
             await Timer(1000 + wait, "ns")
         # Until the tables are loaded, frames wait; counters are cleared.
         await Timer(3000 * CORE, "fs")
         if resolve:
             await self.resolve(0, 1)
+        # Not before, as at 10 Mb/s the neighbours would be asked again before they have answered.
+        if speed != self.speed:
+            self.set_speed(speed)
+            await Timer(round(20 * self.byte), "fs")
 
     async def _late_clock(self) -> None:
         """The clock that RGMII's TXC is made with: 2 ns behind the one of the data."""

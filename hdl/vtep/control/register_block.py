@@ -30,9 +30,9 @@ class RegisterBlock(wiring.Component):
     Attributes
     ----------
     bus : In(`register_bus`)
-        An access takes 4 clocks; see `RegisterFile`.
+        An access takes 4 clocks, see `RegisterFile`; a commit of settings `SETTLING` more.
     config : Out(`config_bus`)
-        ``settings``: those committed, all changed in one clock, `SETTLING` clocks behind the access. ``enable`` is high
+        ``settings``: those committed, all changed in one clock, with the end of the access. ``enable`` is high
         for one clock for each entry written, beside ``write``. Never for ``Table.SETTINGS``, nor with an index that the
         table has not.
     entries : Out(`entry_read_bus`)
@@ -74,24 +74,28 @@ class RegisterBlock(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         m.submodules.file = file = RegisterFile(self.registers)
-        # An access that comes behind a commit waits until that is in effect.
         for name, member in self.bus.signature.members.items():
             outer, inner = getattr(self.bus, name), getattr(file.bus, name)
             m.d.comb += inner.eq(outer) if member.flow == In else outer.eq(inner)
+        # A commit has ended when it is in effect.
+        commits, commit = Signal(), Signal()
+        m.d.comb += commits.eq(file.control.strobe & file.control.value["commit_settings"])
+        with m.If(commits):
+            m.d.comb += self.bus.ack.eq(0)
         with m.If(self.config.changes):
-            m.d.comb += file.bus.request.eq(0)
+            m.d.comb += [file.bus.request.eq(0), self.bus.ack.eq(commit), self.bus.error.eq(0)]
         m.d.comb += file.status.set["refused"].eq(file.refused)
-        self._elaborate_control(m, file)
+        self._elaborate_control(m, file, commits, commit)
         self._elaborate_tables(m, file)
         self._elaborate_counters(m, file)
         return m
 
-    def _elaborate_control(self, m: Module, file: RegisterFile) -> None:
+    def _elaborate_control(self, m: Module, file: RegisterFile, commits: Value, commit: Signal) -> None:
         control = file.control
         bits = Cat(control.value[field.name] for field in self.registers["CONTROL"].fields)
         of_counters: Value = control.value["clear_counters"] | control.value["snapshot_counters"]
         uncommitted = Signal()
-        commit, revert = Signal(), Signal()
+        revert = Signal()
         m.d.sync += control.refuse.eq(~_single(bits) | (of_counters & self.counters.busy))
         for command, strobe in (
             ("revert_settings", revert),
@@ -107,7 +111,7 @@ class RegisterBlock(wiring.Component):
 
         settle = Signal(range(SETTLING))
         changes = self.config.changes
-        with m.If(control.strobe & control.value["commit_settings"]):
+        with m.If(commits):
             m.d.sync += [changes.eq(1), settle.eq(SETTLING - 1)]
         with m.Elif(changes):
             m.d.sync += [settle.eq(settle - 1), changes.eq(settle != 0)]

@@ -248,7 +248,7 @@ def _control() -> tuple[Register, ...]:
                 _command(
                     "commit_settings",
                     0,
-                    "Put the settings registers into effect, all in one clock; the next access waits for that.",
+                    "Put the settings registers into effect, all in one clock; the access ends then.",
                 ),
                 _command("revert_settings", 1, "Set the settings registers to what is in effect."),
                 _command("clear_counters", 2, "Set all counters to 0."),

@@ -1,7 +1,7 @@
 """The table of what fits and how fast it is, from the reports of builds: ``python -m vtep_boards.figures``.
 
 It gathers ``build/boards/*/report.json`` into ``docs/boards.json``, adding to what is there, and writes the table of
-that into ``docs/boards.md``.
+that into ``docs/boards.md`` and ``README.md``.
 """
 
 import json
@@ -10,11 +10,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-__all__ = ["FIGURES", "PAGE", "insert", "summary", "table"]
+__all__ = ["FIGURES", "PAGES", "insert", "summary", "table"]
 
 BUILDS = Path("build/boards")
 FIGURES = Path("docs/boards.json")
-PAGE = Path("docs/boards.md")
+PAGES = (Path("docs/boards.md"), Path("README.md"))
 _PLACE = re.compile(r"(?<=<!-- boards:table -->\n).*?(?=<!-- /boards:table -->)", re.DOTALL)
 _KINDS = {"lut4": "LUT4", "flip_flops": "FF", "block_rams": "DP16KD"}
 
@@ -63,7 +63,8 @@ def main() -> None:
             known[one["board"], one["design"]] = one
     summaries = [known[key] for key in sorted(known)]
     FIGURES.write_text(json.dumps(summaries, indent=1) + "\n")
-    PAGE.write_text(insert(PAGE.read_text(), table(summaries)))
+    for page in PAGES:
+        page.write_text(insert(page.read_text(), table(summaries)))
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from vtep_boards.facts import BOARDS
-from vtep_boards.figures import FIGURES, PAGE, insert, summary, table
+from vtep_boards.figures import FIGURES, PAGES, insert, summary, table
 
 ROOT = Path(__file__).parents[3]
 
@@ -34,9 +34,10 @@ def test_a_row_of_the_table() -> None:
     )
 
 
-def test_the_page_has_the_table_of_the_figures() -> None:
+@pytest.mark.parametrize("path", PAGES)
+def test_the_pages_have_the_table_of_the_figures(path: Path) -> None:
     figures = json.loads((ROOT / FIGURES).read_text())
-    page = (ROOT / PAGE).read_text()
+    page = (ROOT / path).read_text()
     assert page == insert(page, table(figures))
     assert figures
     for one in figures:

@@ -15,6 +15,7 @@ from amaranth.lib import wiring
 
 from vtep_sim.synth.tools import run, run_yosys, tool, version
 
+from .compare import COMPARE
 from .facts.board import CAPACITY, Board
 from .report import Report, count_components, read_report
 from .top import Top
@@ -29,6 +30,7 @@ _LARGEST = 8
 
 _SYNTHESIS = (
     "read_rtlil top.il",
+    "techmap -map compare.v",
     "synth_ecp5 -top top",
     # Where cells are from in whose source, those of Yosys' own libraries (=) too: the paths of this machine.
     "setattr -unset src =*/*",
@@ -153,6 +155,7 @@ def synthesise(board: Board, design: wiring.Component, folder: Path, progress: C
     top = Top(board, design)
     (folder / "top.il").write_text(rtlil.convert(top, ports=list(top.pins.values()), name="top", emit_src=False))
     (folder / "top.lpf").write_text(lpf(board))
+    (folder / "compare.v").write_text(COMPARE)
     progress("Yosys: synthesis")
     run_yosys(list(_SYNTHESIS), folder, "yosys.log")
 

@@ -141,18 +141,25 @@ class RgmiiTransmitter(wiring.Component):
         m = Module()
         gmii, wires = self.gmii, self.wires
         speed = Signal(Speed, init=Speed.MBPS_1000)
-        longest = max(_HALF_PERIODS.values())
-        half_period = Signal(range(longest + 1))
-        clock = Signal(range(longest))  # of the nibble at hand
+        clock = Signal(range(max(_HALF_PERIODS.values())))  # of the nibble at hand
         high = Signal()  # that is the high one
-        nibble_ends, byte_ends = Signal(), Signal()
+
+        slow, slowest = _HALF_PERIODS[Speed.MBPS_100], _HALF_PERIODS[Speed.MBPS_10]
+        is_slow = speed == Speed.MBPS_100
+
+        # Registers, found out a clock ahead: the MAC's own decisions stand behind them. No nibble is one clock long.
+        nibble_ends, byte_ends = Signal(), Signal(init=1)
+        ends_next, fast_next = Signal(), Signal()
         m.d.comb += [
-            half_period.eq(Mux(speed == Speed.MBPS_100, _HALF_PERIODS[Speed.MBPS_100], _HALF_PERIODS[Speed.MBPS_10])),
-            nibble_ends.eq(clock == half_period - 1),
-            byte_ends.eq((nibble_ends & high) | (speed == Speed.MBPS_1000)),
+            ends_next.eq(~nibble_ends & ~byte_ends & Mux(is_slow, clock == slow - 2, clock == slowest - 2)),
+            fast_next.eq(Mux(byte_ends & ~gmii.tx_en, self.speed, speed) == Speed.MBPS_1000),
             self.enable.eq(byte_ends),
         ]
-        m.d.sync += clock.eq(Mux(nibble_ends | byte_ends, 0, clock + 1))
+        m.d.sync += [
+            nibble_ends.eq(ends_next),
+            byte_ends.eq(fast_next | (ends_next & high)),
+            clock.eq(Mux(nibble_ends | byte_ends, 0, clock + 1)),
+        ]
         with m.If(byte_ends):
             m.d.sync += high.eq(0)
             with m.If(~gmii.tx_en):
@@ -169,7 +176,8 @@ class RgmiiTransmitter(wiring.Component):
                     wires.tx_ctl[half].eq(control[half]),
                 ]
             with m.Else():
-                clock_high = Cat(Const(half, 1), clock) < half_period
+                place = Cat(Const(half, 1), clock)
+                clock_high = Mux(is_slow, place < slow, place < slowest)
                 m.d.sync += [
                     wires.txc[half].eq(clock_high),
                     wires.txd[half].eq(Mux(high, gmii.txd[4:], gmii.txd[:4])),

@@ -9,7 +9,8 @@ from amaranth.lib.wiring import In, Out
 
 from ..config import check_data_width
 from ..stream.crossing import MIN_DEPTH, PacketCrossing
-from ..stream.packet import connect_packets, packet_signature
+from ..stream.packet import connect_packets, packet_layout, packet_signature
+from ..stream.skid import SkidBuffer
 from ..stream.width import WidthConverter
 from .receiver import reception_layout
 
@@ -113,9 +114,13 @@ class CrossedMac(wiring.Component):
         m.submodules.frames_to_send = DomainRenamer({"write": "sync", "read": "tx"})(crossing)
         m.submodules.narrow = DomainRenamer("tx")(converter)
         m.submodules.transmitter = DomainRenamer("tx")(transmitter)
+        # The crossing does not wait for the transmitter within a clock: together that is too long a way.
+        skid = SkidBuffer(packet_layout(self._line_width))
+        m.submodules.to_transmitter = DomainRenamer("tx")(skid)
         connect_packets(m, wiring.flipped(self.i), crossing.i)
         connect_packets(m, crossing.o, converter.i)
-        connect_packets(m, converter.o, transmitter.i)
+        wiring.connect(m, converter.o, skid.i)
+        wiring.connect(m, skid.o, transmitter.i)
         m.d.comb += [
             self.sent.eq(transmitter.sent),
             self.underrun.eq(transmitter.underrun),

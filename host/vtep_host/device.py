@@ -21,7 +21,14 @@ from vtep.control.tables import Table, entry_layout, table_capacity
 from .registers import Registers
 from .transport import AccessRefusedError, Transport
 
-__all__ = ["Device", "DeviceError", "DeviceTimeoutError", "WrongDeviceError"]
+__all__ = [
+    "Device",
+    "DeviceError",
+    "DeviceTimeoutError",
+    "WrongDeviceError",
+    "read_counter_value",
+    "wait_until_clear",
+]
 
 
 class DeviceError(Exception):
@@ -177,8 +184,7 @@ class Device:
                 raise ValueError(f"there is no counter {name!r} in this build")
             self.registers["COUNTER_COMMAND"].write_fields(address=addresses[name], snapshot=snapshot)
             self._wait("COUNTER_STATUS", "busy")
-            low, high = (self.registers[half].read_field("value") for half in ("COUNTER_LOW", "COUNTER_HIGH"))
-            values[name] = high << WORD_BITS | low
+            values[name] = read_counter_value(self.registers)
         return values
 
     def snapshot_counters(self) -> None:
@@ -231,10 +237,27 @@ class Device:
         self.registers["TABLE_INDEX"].write_fields(index=index)
 
     def _wait(self, register: str, bit: str) -> None:
-        end = time.monotonic() + self._timeout
-        while self.registers[register].read_field(bit):
-            if time.monotonic() >= end:
-                raise DeviceTimeoutError(f"{register}.{bit} stays set for {self._timeout:g} seconds")
+        wait_until_clear(self.registers, register, bit, self._timeout)
+
+
+def wait_until_clear(registers: Registers, register: str, bit: str, timeout: float, owner: str = "") -> None:
+    """Read a bit until it is 0; ``owner`` tells in the message whose it is.
+
+    Raises
+    ------
+    DeviceTimeoutError
+        It is still set after ``timeout`` seconds.
+    """
+    end = time.monotonic() + timeout
+    while registers[register].read_field(bit):
+        if time.monotonic() >= end:
+            raise DeviceTimeoutError(f"{register}.{bit}{owner} stays set for {timeout:g} seconds")
+
+
+def read_counter_value(registers: Registers) -> int:
+    """The counter that was read last, of 64 bits."""
+    low, high = (registers[half].read_field("value") for half in ("COUNTER_LOW", "COUNTER_HIGH"))
+    return high << WORD_BITS | low
 
 
 def _identify(registers: Registers, base: int) -> tuple[VtepParameters, int]:

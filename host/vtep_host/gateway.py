@@ -1,6 +1,5 @@
 """Driver of what a gateway has beside its core: links, neighbours, and counters of its ports and its local stack."""
 
-import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -12,10 +11,10 @@ from vtep.control.gateway_registers import (
     VERSION,
     gateway_registers,
 )
-from vtep.control.register_map import WORD_BITS, WORD_BYTES
+from vtep.control.register_map import WORD_BYTES
 from vtep.local.neighbors import USABLE, Neighbor, Place, State, entry_bytes
 
-from .device import Device, DeviceTimeoutError, WrongDeviceError
+from .device import Device, WrongDeviceError, read_counter_value, wait_until_clear
 from .neighbors import Neighbors
 from .registers import Registers
 from .transport import Transport, TransportError
@@ -176,8 +175,7 @@ class Gateway:
             self._wait("COUNTER_STATUS", "busy")
             self.registers["COUNTER_COMMAND"].write_fields(address=GATEWAY_COUNTERS.index(name), snapshot=snapshot)
             self._wait("COUNTER_STATUS", "busy")
-            low, high = (self.registers[half].read_field("value") for half in ("COUNTER_LOW", "COUNTER_HIGH"))
-            values[name] = high << WORD_BITS | low
+            values[name] = read_counter_value(self.registers)
         return values
 
     def snapshot_counters(self) -> None:
@@ -216,10 +214,7 @@ class Gateway:
         self._wait("COUNTER_STATUS", "busy")
 
     def _wait(self, register: str, bit: str) -> None:
-        end = time.monotonic() + self._timeout
-        while self.registers[register].read_field(bit):
-            if time.monotonic() >= end:
-                raise DeviceTimeoutError(f"{register}.{bit} of the gateway stays set for {self._timeout:g} seconds")
+        wait_until_clear(self.registers, register, bit, self._timeout, " of the gateway")
 
 
 def find_gateway(device: Device) -> Gateway | None:

@@ -1,6 +1,15 @@
 """Registers of a gateway beside those of its core, declared once, and the counters behind them by their names."""
 
-from .register_map import Access, Choice, Field, Register, RegisterMap, constant_field, status_field
+from .register_map import (
+    Choice,
+    Register,
+    RegisterMap,
+    command_field,
+    constant_field,
+    magic_register,
+    status_field,
+    version_register,
+)
 
 __all__ = [
     "GATEWAY_BASE",
@@ -13,7 +22,8 @@ __all__ = [
     "gateway_registers",
 ]
 
-MAGIC = int.from_bytes(b"GATE")
+LETTERS = b"GATE"
+MAGIC = int.from_bytes(LETTERS)
 VERSION = (1, 1)
 MAP_BYTES = 1 << 12
 
@@ -98,21 +108,8 @@ def gateway_registers(configuration: int, neighbors: int) -> RegisterMap:
 
 def _identification(configuration: int) -> tuple[Register, ...]:
     return (
-        Register(
-            name="MAGIC",
-            address=0x000,
-            description="What this is.",
-            fields=(constant_field("magic", 0, 32, MAGIC, 'The letters "GATE", the first in the highest byte.'),),
-        ),
-        Register(
-            name="VERSION",
-            address=0x004,
-            description="Version of these registers.",
-            fields=(
-                constant_field("minor", 0, 16, VERSION[1], "Rises when registers or fields are added."),
-                constant_field("major", 16, 16, VERSION[0], "Rises when something changes that a driver relies on."),
-            ),
-        ),
+        magic_register(LETTERS),
+        version_register(VERSION, "Version of these registers."),
         Register(
             name="CONFIGURATION_HASH",
             address=0x008,
@@ -143,12 +140,8 @@ def _links() -> tuple[Register, ...]:
     )
 
 
-def _command(name: str, low: int, width: int, description: str) -> Field:
-    return Field(name=name, low=low, width=width, access=Access.WRITE_ONLY, description=description)
-
-
 def _neighbors(neighbors: int) -> tuple[Register, ...]:
-    index = _command("index", 16, INDEX_BITS, "Which entry; refused if there is none.")
+    index = command_field("index", 16, "Which entry; refused if there is none.", width=INDEX_BITS)
     return (
         Register(
             name="NEIGHBORS",
@@ -174,8 +167,8 @@ def _neighbors(neighbors: int) -> tuple[Register, ...]:
             "entry is out of use; with FAMILY, which is to come last, it begins anew. Refused with an error while "
             "NEIGHBOR_STATUS.writing is set.",
             fields=(
-                _command("data", 0, 8, "The byte."),
-                _command("place", 8, PLACE_BITS, "Its place; refused if that is STATE or behind it."),
+                command_field("data", 0, "The byte.", width=8),
+                command_field("place", 8, "Its place; refused if that is STATE or behind it.", width=PLACE_BITS),
                 index,
             ),
         ),
@@ -186,7 +179,9 @@ def _neighbors(neighbors: int) -> tuple[Register, ...]:
             description="Read four bytes of an entry into NEIGHBOR_DATA. Refused with an error while "
             "NEIGHBOR_STATUS.reading is set.",
             fields=(
-                _command("place", 8, PLACE_BITS, "Place of the first one; refused if it is no multiple of 4."),
+                command_field(
+                    "place", 8, "Place of the first one; refused if it is no multiple of 4.", width=PLACE_BITS
+                ),
                 index,
             ),
         ),
@@ -225,8 +220,8 @@ def _counters() -> tuple[Register, ...]:
             guard=guard,
             description=f"Commands for all counters, one a write. {refused}, and unless exactly one bit is set.",
             fields=(
-                _command("clear", 0, 1, "Set all counters to 0."),
-                _command("snapshot", 1, 1, "Take a copy of all counters, to be read at leisure."),
+                command_field("clear", 0, "Set all counters to 0."),
+                command_field("snapshot", 1, "Take a copy of all counters, to be read at leisure."),
             ),
         ),
         Register(
@@ -235,10 +230,13 @@ def _counters() -> tuple[Register, ...]:
             guard=guard,
             description=f"Read a counter into COUNTER_LOW and COUNTER_HIGH. {refused}, and where there is no counter.",
             fields=(
-                _command(
-                    "address", 0, COUNTER_ADDRESS_BITS, "Address of the counter: its place in `GATEWAY_COUNTERS`."
+                command_field(
+                    "address",
+                    0,
+                    "Address of the counter: its place in `GATEWAY_COUNTERS`.",
+                    width=COUNTER_ADDRESS_BITS,
                 ),
-                _command("snapshot", 31, 1, "Read the copy that COUNTER_CONTROL.snapshot took."),
+                command_field("snapshot", 31, "Read the copy that COUNTER_CONTROL.snapshot took."),
             ),
         ),
         Register(

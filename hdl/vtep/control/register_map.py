@@ -13,8 +13,11 @@ __all__ = [
     "Field",
     "Register",
     "RegisterMap",
+    "command_field",
     "constant_field",
+    "magic_register",
     "status_field",
+    "version_register",
 ]
 
 WORD_BITS = 32
@@ -112,6 +115,32 @@ def constant_field(
         reset=int(value),
         description=description,
         choices=choices or {},
+    )
+
+
+def command_field(name: str, low: int, description: str, *, width: int = 1) -> Field:
+    """Declare a field of a command."""
+    return Field(name=name, low=low, width=width, access=Access.WRITE_ONLY, description=description)
+
+
+def magic_register(letters: bytes) -> "Register":
+    """Declare the register that tells what a device is: four letters, at address 0."""
+    text = f'The letters "{letters.decode()}", the first in the highest byte.'
+    fields = (constant_field("magic", 0, 32, int.from_bytes(letters), text),)
+    return Register(name="MAGIC", address=0x000, description="What this is.", fields=fields)
+
+
+def version_register(version: tuple[int, int], description: str) -> "Register":
+    """Declare the register behind `magic_register`, with the (major, minor) version of the registers."""
+    major, minor = version
+    return Register(
+        name="VERSION",
+        address=0x004,
+        description=description,
+        fields=(
+            constant_field("minor", 0, 16, minor, "Rises when registers or fields are added."),
+            constant_field("major", 16, 16, major, "Rises when something changes that a driver relies on."),
+        ),
     )
 
 

@@ -11,7 +11,19 @@ from typing import Any
 
 from ..config import LENGTH_BITS, Mode, VtepParameters
 from .counters import COUNTER_ADDRESS_BITS
-from .register_map import WORD_BITS, Access, Choice, Field, Register, RegisterMap, constant_field, status_field
+from .register_map import (
+    WORD_BITS,
+    Access,
+    Choice,
+    Field,
+    Register,
+    RegisterMap,
+    command_field,
+    constant_field,
+    magic_register,
+    status_field,
+    version_register,
+)
 from .tables import Table, entry_layout, settings_layout, table_capacity, table_entries
 
 __all__ = [
@@ -24,7 +36,8 @@ __all__ = [
     "vtep_registers",
 ]
 
-MAGIC = int.from_bytes(b"VTEP")
+LETTERS = b"VTEP"
+MAGIC = int.from_bytes(LETTERS)
 VERSION = (1, 0)
 """Of this register map: a driver of one major version does not work with another; a minor one only adds."""
 
@@ -131,10 +144,6 @@ def vtep_registers(parameters: VtepParameters, settings: Mapping[str, int] | Non
     )
 
 
-def _command(name: str, low: int, description: str) -> Field:
-    return Field(name=name, low=low, width=1, access=Access.WRITE_ONLY, description=description)
-
-
 def _identification(parameters: VtepParameters) -> tuple[Register, ...]:
     modes = {
         "STORE_AND_FORWARD": Choice(0, "A frame leaves when it is whole and good."),
@@ -146,21 +155,8 @@ def _identification(parameters: VtepParameters) -> tuple[Register, ...]:
         return int(value is Mode.CUT_THROUGH)
 
     return (
-        Register(
-            name="MAGIC",
-            address=0x000,
-            description="What this is.",
-            fields=(constant_field("magic", 0, 32, MAGIC, 'The letters "VTEP", the first in the highest byte.'),),
-        ),
-        Register(
-            name="VERSION",
-            address=0x004,
-            description="Version of this register map. Drivers of another major version must keep off.",
-            fields=(
-                constant_field("minor", 0, 16, VERSION[1], "Rises when registers or fields are added."),
-                constant_field("major", 16, 16, VERSION[0], "Rises when something changes that a driver relies on."),
-            ),
-        ),
+        magic_register(LETTERS),
+        version_register(VERSION, "Version of this register map. Drivers of another major version must keep off."),
         Register(
             name="BUILD_HASH",
             address=0x008,
@@ -245,14 +241,14 @@ def _control() -> tuple[Register, ...]:
             description="Commands, one a write: refused with an error unless exactly one bit is set. Those of the "
             "counters are refused while STATUS.counters_busy is set.",
             fields=(
-                _command(
+                command_field(
                     "commit_settings",
                     0,
                     "Put the settings registers into effect, all in one clock; the access ends then.",
                 ),
-                _command("revert_settings", 1, "Set the settings registers to what is in effect."),
-                _command("clear_counters", 2, "Set all counters to 0."),
-                _command("snapshot_counters", 3, "Take a copy of all counters, to be read at leisure."),
+                command_field("revert_settings", 1, "Set the settings registers to what is in effect."),
+                command_field("clear_counters", 2, "Set all counters to 0."),
+                command_field("snapshot_counters", 3, "Take a copy of all counters, to be read at leisure."),
             ),
         ),
         Register(
@@ -406,8 +402,8 @@ def _table_access(parameters: VtepParameters) -> tuple[Register, ...]:
             description="Commands, one a write: refused with an error unless exactly one bit is set, TABLE_SELECT "
             f"names a table, TABLE_INDEX is below its number of entries and {guard} is not set.",
             fields=(
-                _command("write", 0, "Put TABLE_DATA into the table as one whole entry."),
-                _command("read", 1, "Get the entry into TABLE_DATA."),
+                command_field("write", 0, "Put TABLE_DATA into the table as one whole entry."),
+                command_field("read", 1, "Get the entry into TABLE_DATA."),
             ),
         ),
         Register(
@@ -457,7 +453,7 @@ def _counter_access() -> tuple[Register, ...]:
                     access=Access.WRITE_ONLY,
                     description="Address of the counter. Where there is none, the value is 0.",
                 ),
-                _command("snapshot", 31, "Read the copy that CONTROL.snapshot_counters took."),
+                command_field("snapshot", 31, "Read the copy that CONTROL.snapshot_counters took."),
             ),
         ),
         Register(

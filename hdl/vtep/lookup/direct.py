@@ -137,10 +137,7 @@ class DirectTable(wiring.Component):
             ]
             with m.If(~self.lookup):
                 m.d.comb += lookup.addr.eq(self.index)
-            held = Signal(width, reset_less=True)
-            with m.If(looked_up):
-                m.d.sync += held.eq(value)
-            m.d.comb += Value.cast(self.value).eq(held)
+            data_register(m, self.value, value, enable=looked_up)
             data_register(m, self.read_data, fetched)
         else:
             data_register(m, self.value, value)

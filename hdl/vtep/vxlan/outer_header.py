@@ -323,18 +323,12 @@ class OuterHeader(wiring.Component):
         }
         header = Signal(self.header.shape())
         m.d.comb += [header[name].eq(value) for name, value in values.items()]
-        if stands:
-            held = Signal(self.header.shape(), reset_less=True)
-            with m.If(strobe[last - 1]):
-                m.d.sync += held.eq(header)
-            m.d.comb += self.header.eq(held)
-            if self._serial is not None:
-                uses = Signal(reset_less=True)
-                with m.If(strobe[last - 1]):
-                    m.d.sync += uses.eq(then.udp_checksum)
-                m.d.comb += self.header.udp_checksum.eq(Mux(uses, udp_checksum.value, 0))
-        else:
-            data_register(m, self.header, header)
+        arrives_last = strobe[last - 1] if stands else None
+        data_register(m, self.header, header, enable=arrives_last)
+        if self._serial is not None:
+            uses = Signal()
+            data_register(m, uses, then.udp_checksum, enable=arrives_last)
+            m.d.comb += self.header.udp_checksum.eq(Mux(uses, udp_checksum.value, 0))
         return m
 
     def _identification(

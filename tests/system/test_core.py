@@ -4,36 +4,17 @@ One test body for all widths and build parameters. A failure prints the seed; ru
 ``VTEP_SEED`` in the environment.
 """
 
-import os
-from importlib import import_module
-
 import pytest
 from vtep_cases.builds import ALL
-from vtep_cases.cases import CASES
-
-FULL = bool(os.environ.get("VTEP_FULL"))
+from vtep_cases.collected import FULL, check, collect
 
 
 def cases(module: str) -> list:
     """Every test of ``module`` on every build that this run has and the test is for."""
-    import_module(f"vtep_cases.{module}")
-    out = []
-    for build in ALL:
-        if not (FULL or build.brief):
-            continue
-        if module == "selftest" and not (FULL or build.name == "w64"):
-            continue
-        for case in CASES[f"vtep_cases.{module}"].values():
-            if case.when(build.parameters) and (FULL or build.deep or not case.deep):
-                group = pytest.mark.xdist_group(f"system-{build.name}")
-                out.append(pytest.param(build, module, case.name, id=f"{case.name}-{build.name}", marks=group))
-    return out
-
-
-def check(simulations, build, module: str, name: str) -> None:
-    result = simulations.outcome(build, module, name)
-    if result.failure:
-        pytest.fail(result.failure, pytrace=False)
+    builds = [build for build in ALL if FULL or (build.brief and (module != "selftest" or build.name == "w64"))]
+    return collect(
+        builds, module, lambda build, case: case.when(build.parameters) and (FULL or build.deep or not case.deep)
+    )
 
 
 @pytest.mark.parametrize(("build", "module", "name"), cases("directed"))

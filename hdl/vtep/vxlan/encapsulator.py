@@ -11,6 +11,7 @@ from ..config import LENGTH_BITS, Mode, VtepParameters
 from ..control.counters import ENCAP_REASONS
 from ..control.ports import (
     SETTLING,
+    WRITE_SPACING,
     carried_event,
     carried_layout,
     config_bus,
@@ -34,6 +35,7 @@ from ..headers import (
     UDP,
 )
 from ..integrity.checksum import ChecksumAccumulator
+from ..integrity.fcs import MIN_LENGTH
 from ..lookup.direct import DirectTable
 from ..lookup.toeplitz import ToeplitzHash
 from ..packet.length import FrameEnd, head_event, measure
@@ -45,7 +47,7 @@ from ..stream.fifo import TokenQueue
 from ..stream.packet import packet_signature
 from ..stream.skid import SkidBuffer
 from .outer_header import OuterHeader, copy_layout, overhead, prefix_formats, prefix_sections
-from .table_access import Answer, answer, direct_table, hashed_table
+from .table_access import Answer, answer, direct_table, lookup_table
 from .tenant_parser import MAX_TAGS, PORT_BYTES, TenantFields, parse_tenant, window_bytes
 from .underlay_parser import ip_field, is_tag
 
@@ -60,6 +62,12 @@ minimum frame is two beats, so that more of them are on their way."""
 
 SHORT_COPY_LANES = 64
 """Byte lanes from which on a copy may be that short."""
+
+TYPE_END = ETHERNET.length + TAG_BYTES - 1
+"""The last byte that decides on the VNI: that of the EtherType behind a tag."""
+
+LOOKUP_SPACING = WRITE_SPACING + 1
+"""Clocks from one lookup in the FDB to the next, where it is a serial table."""
 
 DEFAULT_TTL = 64
 """What inherits where the inner frame is not IP (SPEC.md section 3)."""
@@ -99,6 +107,8 @@ class Encapsulator(wiring.Component):
     Notes
     -----
     Throughput: as long as frames wait, the output holds a beat on every clock, at every frame size, copies included.
+    At 8 to 32 bits the clocks behind a frame of up to 48 bytes, which no Ethernet has, take no beat; what leaves of it
+    lasts longer.
 
     Latency: store-and-forward, behind a frame's last beat in; cut-through, behind the last header byte that is looked
     at (88 bytes at most) or the frame's end. In cut-through a copy that is too big holds up the next copies of its
@@ -138,6 +148,9 @@ class Encapsulator(wiring.Component):
         self._long = shortest > parameters.lanes
         # Narrow beats leave the time to make the headers up beat by beat, and to read tables between the lookups.
         self._narrow = not self._cut_through and parameters.lanes < WIDE
+        # Frames of fewer beats are too short for a serial FDB; no frame of an Ethernet is, if beats are narrow enough.
+        self._too_few = TYPE_END // parameters.lanes + LOOKUP_SPACING
+        self._serial = self._narrow and self._too_few <= MIN_LENGTH // parameters.lanes
         self._answers: list[Answer] = []
         self._ready: list[Value] = []
         # A beat passes a register first: it goes far.
@@ -219,7 +232,8 @@ class Encapsulator(wiring.Component):
             store.write.empty.eq(arrived.empty),
             store.write.last.eq(arrived.last),
         ]
-        m.d.sync += self.i.ready.eq(self.run & store.room & head_queue.room & tail_queue.room)
+        pause = self._pause(m) if self._serial else Const(0)
+        m.d.sync += self.i.ready.eq(self.run & store.room & head_queue.room & tail_queue.room & ~pause)
         answer(m, wiring.flipped(self.entries), self._answers)
         m.d.comb += self.ready.eq(Cat(*self._ready).all())
         counting = Signal(final + 2)
@@ -228,6 +242,21 @@ class Encapsulator(wiring.Component):
             ~accepted & ~pipe.inside & store.vacant & ~reframer.busy & ~counting.any() & ~self._copies_fly
         )
         return m
+
+    def _pause(self, m: Module) -> Value:
+        """Take no beat in the next clock: the lookup of a frame that was too short goes on."""
+        beats = Signal(range(self._too_few))  # of the frame under way
+        rest = Signal(range(LOOKUP_SPACING - 1))
+        ends = Signal()
+        taken = self.i.valid & self.i.ready
+        m.d.comb += ends.eq(taken & self.i.payload.last & (beats != self._too_few - 1))
+        with m.If(taken):
+            m.d.sync += beats.eq(Mux(self.i.payload.last, 0, beats + (beats != self._too_few - 1)))
+        with m.If(ends):
+            m.d.sync += rest.eq(LOOKUP_SPACING - 2)
+        with m.Elif(rest != 0):
+            m.d.sync += rest.eq(rest - 1)
+        return ends | (rest != 0)
 
     # -- rules 1 to 3 ------------------------------------------------------------------------------------------
 
@@ -308,20 +337,24 @@ class Encapsulator(wiring.Component):
     def _tunnel(self, m: Module, fields: TenantFields, vni: Staged) -> Staged:
         """Rule 3: the frame's tunnel, or that it goes to all of the flood list."""
         pipe = self._pipe
-        fdb, answer = hashed_table(m, Table.FDB, self._parameters, self.config, self.entries)
-        self._answers.append(answer)
+        spacing = LOOKUP_SPACING if self._serial else 0
+        fdb = lookup_table(m, Table.FDB, self._parameters, self.config, self.entries, names=["fdb"], spacing=spacing)
+        self._answers.append(fdb.answer)
         self._ready.append(fdb.ready)
         vni_now = data.View(self._vni_layout(), vni.value)
         destination = pipe.at(fields.macs, vni.stage)[48:]
-        m.d.comb += fdb.lookup_key.eq(Cat(vni_now.vni, destination))
+        m.d.comb += fdb.keys[0].eq(Cat(vni_now.vni, destination))
+        if self._serial:
+            known, _ = head_event(m, pipe, vni.stage - 1, pipe.hits(vni.stage - 1, TYPE_END))
+            m.d.comb += fdb.strobe.eq(known.value)
         stage = vni.stage + fdb.latency
         group = pipe.at(fields.macs, stage)[48 + 40]
         target = Signal(self._tunnel_layout())
         then = data.View(self._vni_layout(), pipe.at(vni, stage))
         m.d.comb += [
-            target.unicast.eq(fdb.found & ~group),
+            target.unicast.eq(fdb.found[0] & ~group),
             target.found.eq(target.unicast | then.flood_used),
-            target.tunnel.eq(fdb.value.tunnel),
+            target.tunnel.eq(fdb.values[0].tunnel),
         ]
         return Staged(target.as_value(), stage)
 

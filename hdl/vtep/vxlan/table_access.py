@@ -17,7 +17,7 @@ from ..lookup.direct import DirectTable
 from ..lookup.hashed import HashedMatch
 from ..lookup.serial import SerialMatch
 
-__all__ = ["Answer", "Lookups", "answer", "direct_table", "hashed_table", "lookup_table"]
+__all__ = ["Answer", "Lookups", "answer", "direct_table", "lookup_table"]
 
 Answer = tuple[Value, Value]
 """What a table says to a read: valid, and the entry."""
@@ -47,23 +47,6 @@ def direct_table(
         direct.read_enable.eq(_reads(entries, table)),
     ]
     return direct, (direct.read_valid, direct.read_data.as_value())
-
-
-def hashed_table(
-    m: Module,
-    table: Table,
-    parameters: VtepParameters,
-    config: wiring.PureInterface,
-    entries: wiring.PureInterface,
-) -> tuple[HashedMatch, Answer]:
-    """Add a `HashedMatch` that holds ``table``; the rest of its ports is the caller's.
-
-    Its values are what an entry holds beside ``used`` and the key.
-    """
-    plan = _plan(table, parameters)
-    match = HashedMatch(plan.key_width, _value_layout(table, parameters), plan.entries, plan.functions, plan.slots)
-    m.submodules[table.name.lower()] = match
-    return match, _access(m, match, table, parameters, config, entries)
 
 
 @dataclass

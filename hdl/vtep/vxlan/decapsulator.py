@@ -667,13 +667,12 @@ class Decapsulator(wiring.Component):
         reframer: Reframer,
     ) -> None:
         """A frame goes on when its verdict is there, or is forgotten."""
-        # Narrow frames take many clocks each, so few of them are between their headers and their verdict.
-        waiting = FRAMES // 2 if self._pipe.lanes < WIDE else FRAMES
-        m.submodules.tokens = tokens = TokenQueue(token.shape(), waiting, margin=self._fields.ready + 5)
+        if self._long:
+            self._judge_twice(m, head, token, verdicts, store, reframer)
+            return
+        m.submodules.tokens = tokens = TokenQueue(token.shape(), FRAMES, margin=self._fields.ready + 5)
         m.submodules.commands = commands = TokenQueue(store.commands.payload.shape(), JUDGED, margin=2)
-        m.submodules.jobs = jobs = TokenQueue(
-            token.shape(), JUDGED, margin=2, spaced=self._long, register_output=self._long
-        )
+        m.submodules.jobs = jobs = TokenQueue(token.shape(), JUDGED, margin=2)
         judged, chosen, forgotten = Signal(), Signal(), Signal()
         forget = verdicts.o.payload  # for what the headers tell as well
         m.d.comb += [
@@ -697,6 +696,56 @@ class Decapsulator(wiring.Component):
         self._command(m, commands.i.payload, jobs.i.payload)
         m.d.comb += commands.i.payload.drop.eq(forgotten)
         self._expand(m, reframer.jobs.payload, jobs.o.payload)
+        wiring.connect(m, commands.o, store.commands)
+
+    def _judge_twice(
+        self,
+        m: Module,
+        head: Value,
+        token: data.View,
+        verdicts: TokenQueue,
+        store: FrameStore,
+        reframer: Reframer,
+    ) -> None:
+        """Where a job is wanted every second clock at most: tokens stay in one block RAM until the reframer asks.
+
+        What the store must know of a frame is in a queue of its own, and so the store may begin with a frame before the
+        reframer does.
+        """
+        margin = self._fields.ready + 5
+        m.submodules.tokens = tokens = TokenQueue(
+            token.shape(), FRAMES, margin=margin, register_output=True, spaced=True, block=True
+        )
+        m.submodules.skips = skips = TokenQueue(token.skip.shape(), FRAMES, margin=margin)
+        m.submodules.commands = commands = TokenQueue(store.commands.payload.shape(), JUDGED)
+        m.submodules.fates = fates = TokenQueue(unsigned(1), JUDGED)
+        judged = Signal()
+        forget = verdicts.o.payload  # for what the headers tell as well
+        command, fate = commands.i, fates.o
+        m.d.comb += [
+            judged.eq(skips.o.valid & verdicts.o.valid & command.ready & fates.i.ready),
+            skips.o.ready.eq(judged),
+            verdicts.o.ready.eq(judged),
+            command.valid.eq(judged),
+            command.payload.skip.eq(skips.o.payload),
+            command.payload.drop.eq(forget),
+            command.payload.final.eq(1),
+            fates.i.valid.eq(judged),
+            fates.i.payload.eq(forget),
+            reframer.jobs.valid.eq(tokens.o.valid & fate.valid & ~fate.payload),
+            tokens.o.ready.eq(fate.valid & (fate.payload | reframer.jobs.ready)),
+            fate.ready.eq(tokens.o.valid & (fate.payload | reframer.jobs.ready)),
+            skips.i.valid.eq(tokens.i.valid),
+            skips.i.payload.eq(tokens.i.payload.skip),
+        ]
+        m.d.sync += [
+            # A skip leaves before its token, so there is room for it, too.
+            self.i.ready.eq(self.run & store.room & verdicts.room & tokens.room),
+            # What the tables give is far from the queue.
+            tokens.i.valid.eq(head),
+        ]
+        data_register(m, tokens.i.payload, token)
+        self._expand(m, reframer.jobs.payload, tokens.o.payload)
         wiring.connect(m, commands.o, store.commands)
 
     @staticmethod

@@ -15,7 +15,7 @@ from amaranth.lib import wiring
 
 from vtep_sim.synth.tools import run, run_yosys, tool, version
 
-from .compare import COMPARE
+from .arithmetic import ADD, COMPARE, detach_carries
 from .facts.board import CAPACITY, Board
 from .report import Report, count_components, read_report
 from .top import Top
@@ -31,7 +31,9 @@ _LARGEST = 8
 _SYNTHESIS = (
     "read_rtlil top.il",
     "techmap -map compare.v",
-    "synth_ecp5 -top top",
+    "synth_ecp5 -top top -run begin:map_gates",
+    "techmap -map add.v",
+    "synth_ecp5 -top top -run map_gates:",
     # Where cells are from in whose source, those of Yosys' own libraries (=) too: the paths of this machine.
     "setattr -unset src =*/*",
     "setattr -mod -unset src =*",
@@ -156,8 +158,12 @@ def synthesise(board: Board, design: wiring.Component, folder: Path, progress: C
     (folder / "top.il").write_text(rtlil.convert(top, ports=list(top.pins.values()), name="top", emit_src=False))
     (folder / "top.lpf").write_text(lpf(board))
     (folder / "compare.v").write_text(COMPARE)
+    (folder / "add.v").write_text(ADD)
     progress("Yosys: synthesis")
     run_yosys(list(_SYNTHESIS), folder, "yosys.log")
+    design = json.loads((folder / "top.json").read_text())
+    detach_carries(design["modules"]["top"])
+    (folder / "top.json").write_text(json.dumps(design))
 
 
 def check_capacity(board: Board, components: Mapping[str, Mapping[str, int]]) -> None:

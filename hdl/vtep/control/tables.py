@@ -14,6 +14,7 @@ other tables is of no account, since nothing refers to it.
 
 from collections.abc import Iterable, Mapping
 from fractions import Fraction
+from math import ceil
 from typing import NamedTuple
 
 from amaranth.hdl import unsigned
@@ -54,7 +55,7 @@ FEW_FUNCTIONS = 4
 
 BLOCK_BUCKETS = 1024
 """Depth of a block RAM of which both ports read whole words (ECP5: 18 bits wide). A part that is less deep needs no
-fewer of them, so a table of this size has as few parts as hold it."""
+fewer of them where lookups come every clock, so a table of this size has as few parts as hold it."""
 
 LEAST_FUNCTIONS = 3
 """Of a table in block RAM; 92 % of its locations can be filled."""
@@ -258,7 +259,7 @@ def _small_plan(width: int, entries: int, functions: int) -> TablePlan | None:
     for parts in range(LEAST_FUNCTIONS, FDB_FUNCTIONS + 1):
         locations = parts * BLOCK_BUCKETS
         if entries <= MOST_LOAD * locations:
-            return TablePlan(width, min(roomy, locations), parts, 1)
+            return TablePlan(width, max(TablePlan.MIN_ENTRIES, ceil(entries / MOST_LOAD)), parts, 1)
     return None
 
 

@@ -160,6 +160,11 @@ class RgmiiTransmitter(wiring.Component):
             byte_ends.eq(fast_next | (ends_next & high)),
             clock.eq(Mux(nibble_ends | byte_ends, 0, clock + 1)),
         ]
+        # Whether the line's clock is high in either half of the clock at hand.
+        line_high = Signal(2, init=0b11)
+        for half in range(2):
+            ahead = Cat(Const(half, 1), clock) + 2
+            m.d.sync += line_high[half].eq(nibble_ends | byte_ends | Mux(is_slow, ahead < slow, ahead < slowest))
         with m.If(byte_ends):
             m.d.sync += high.eq(0)
             with m.If(~gmii.tx_en):
@@ -176,11 +181,9 @@ class RgmiiTransmitter(wiring.Component):
                     wires.tx_ctl[half].eq(control[half]),
                 ]
             with m.Else():
-                place = Cat(Const(half, 1), clock)
-                clock_high = Mux(is_slow, place < slow, place < slowest)
                 m.d.sync += [
-                    wires.txc[half].eq(clock_high),
+                    wires.txc[half].eq(line_high[half]),
                     wires.txd[half].eq(Mux(high, gmii.txd[4:], gmii.txd[:4])),
-                    wires.tx_ctl[half].eq(Mux(clock_high, control[0], control[1])),
+                    wires.tx_ctl[half].eq(Mux(line_high[half], control[0], control[1])),
                 ]
         return m

@@ -79,16 +79,22 @@ class MacTransmitter(wiring.Component):
         m.submodules.insert = insert = self._insert
         connect_packets(m, wiring.flipped(self.i), insert.i)
         o, gmii = insert.o, self.gmii
-        # Counts bytes of the preamble behind its first one, and of the gap.
+        # Counts bytes of the preamble behind its first one, and of the gap; `over` is a register, known a clock ahead.
         count = Signal(range(max(PREAMBLE_LENGTH, self._gap)))
+        over = Signal()
+
+        def wait(clocks: int) -> None:
+            m.d.sync += [count.eq(clocks), over.eq(clocks == 0)]
+
         m.d.sync += [self.sent.eq(0), self.underrun.eq(0)]
         with m.If(self.enable):
-            m.d.sync += [count.eq(count - 1), gmii.tx_er.eq(0)]
+            m.d.sync += [count.eq(count - 1), over.eq(count == 1), gmii.tx_er.eq(0)]
         with m.FSM():
             with m.State("IDLE"), m.If(self.enable & o.valid):
-                m.d.sync += [gmii.tx_en.eq(1), gmii.txd.eq(PREAMBLE), count.eq(PREAMBLE_LENGTH - 1)]
+                m.d.sync += [gmii.tx_en.eq(1), gmii.txd.eq(PREAMBLE)]
+                wait(PREAMBLE_LENGTH - 1)
                 m.next = "PREAMBLE"
-            with m.State("PREAMBLE"), m.If(self.enable & (count == 0)):
+            with m.State("PREAMBLE"), m.If(self.enable & over):
                 m.d.sync += gmii.txd.eq(SFD)
                 m.next = "FRAME"
             with m.State("FRAME"):
@@ -101,15 +107,16 @@ class MacTransmitter(wiring.Component):
                         m.d.sync += self.sent.eq(1)
                         m.next = "END"
             with m.State("END"), m.If(self.enable):
-                m.d.sync += [gmii.tx_en.eq(0), count.eq(self._gap - 2)]
+                m.d.sync += gmii.tx_en.eq(0)
+                wait(self._gap - 2)
                 m.next = "GAP"
-            with m.State("GAP"), m.If(self.enable & (count == 0)):
+            with m.State("GAP"), m.If(self.enable & over):
                 m.next = "IDLE"
             with m.State("ABORT"):
                 with m.If(self.enable):
                     m.d.sync += gmii.tx_en.eq(0)
                 m.d.comb += o.ready.eq(1)
-                m.d.sync += count.eq(self._gap - 2)
+                wait(self._gap - 2)
                 with m.If(o.valid & o.payload.last):
                     m.next = "END"
         return m

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from amaranth.hdl import Module, ResetSignal, Signal
+from amaranth.hdl import Module, Mux, ResetSignal, Signal
 from amaranth.lib import wiring
 from amaranth.lib.cdc import FFSynchronizer
 from amaranth.lib.memory import Memory
@@ -68,7 +68,7 @@ class PacketCrossing(wiring.Component):
         A parameter is out of its range.
     """
 
-    latency = (2, STAGES + 3)
+    latency = (2, STAGES + 4)
 
     def __init__(self, data_width: int, *, depth: int, lossy: bool) -> None:
         check_data_width(data_width)
@@ -139,19 +139,23 @@ class PacketCrossing(wiring.Component):
         payload = Signal(self._layout, reset_less=True)
         inside = Signal(reset_less=True)  # a packet that began to leave
         skip = Signal(reset_less=True)  # the rest of it is thrown away
-        pop, advance = Signal(), Signal()
+        more = Signal()  # there is a beat to fetch; found out a clock ahead, so a new one is seen a clock late
+        pop, advance, fetch = Signal(), Signal(), Signal()
         m.d.comb += [
             o.valid.eq(valid & ~skip),
             o.payload.eq(payload),
             pop.eq(valid & (skip | o.ready) & ~reset),
-            advance.eq(~valid | pop),
+            advance.eq(~valid | skip | o.ready),
             port.en.eq(~fetched | advance),
             port.addr.eq(next_read),
+            fetch.eq(port.en & more),
         ]
+        one_more = (next_read + 1)[: len(next_read)] != complete
+        m.d.read += more.eq(Mux(fetch, one_more, next_read != complete))
         with m.If(port.en):
-            m.d.read += fetched.eq(next_read != complete)
-            with m.If(next_read != complete):
-                m.d.read += next_read.eq(next_read + 1)
+            m.d.read += fetched.eq(more)
+        with m.If(fetch):
+            m.d.read += next_read.eq(next_read + 1)
         with m.If(advance):
             m.d.read += [valid.eq(fetched), payload.eq(port.data)]
         with m.If(pop):
@@ -159,7 +163,7 @@ class PacketCrossing(wiring.Component):
             with m.If(payload.last):
                 m.d.read += skip.eq(0)
         with m.If(reset):
-            m.d.read += [next_read.eq(read), skip.eq(inside)]
+            m.d.read += [next_read.eq(read), skip.eq(inside)]  # and all else but `inside` is reset
 
 
 def hand_over(m: Module, near: Signal, source: str, target: str) -> Signal:
@@ -170,7 +174,10 @@ def hand_over(m: Module, near: Signal, source: str, target: str) -> Signal:
     requested, answered = Signal(name=f"{name}_requested"), Signal(name=f"{name}_answered")
     m.submodules[f"{name}_there"] = FFSynchronizer(request, requested, o_domain=target, reset_less=True, stages=STAGES)
     m.submodules[f"{name}_back"] = FFSynchronizer(answer, answered, o_domain=source, reset_less=True, stages=STAGES)
-    with m.If((answered == request) & (held != near)):
+    # Found out a clock ahead; until it sees what was handed over, it is not asked.
+    differs = Signal(name=f"{name}_differs", reset_less=True)
+    m.d[source] += differs.eq(held != near)
+    with m.If((answered == request) & differs):
         m.d[source] += [held.eq(near), request.eq(~request)]
     with m.If(requested != answer):
         m.d[target] += [far.eq(held), answer.eq(requested)]

@@ -94,7 +94,7 @@ class WidthConverter(wiring.Component):
         last, error = Signal(reset_less=True), Signal(reset_less=True)
         empty = Signal(low, reset_less=True)  # of the last narrow beat
         left = Signal(range(ratio))  # narrow beats behind the one at the output
-        ends = left == 0
+        ends = Signal()  # there are none
         m.d.comb += [
             i.ready.eq(~valid | (o.ready & ends)),
             o.valid.eq(valid),
@@ -112,6 +112,7 @@ class WidthConverter(wiring.Component):
                 empty.eq(i.payload.empty[:low]),
                 # As many as the wide beat has, less those that are empty whole, less this one.
                 left.eq(~i.payload.empty[low:]),
+                ends.eq(i.payload.empty[low:].all()),
             ]
         with m.Elif(o.ready):
-            m.d.sync += [data.eq(data >> self._output_width), left.eq(left - 1)]
+            m.d.sync += [data.eq(data >> self._output_width), left.eq(left - 1), ends.eq(left == 1)]

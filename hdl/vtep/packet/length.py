@@ -17,6 +17,8 @@ class FrameEnd:
     ``length``: bytes up to and including the beat, at stage 1; it stands still at a number above the longest frame.
     ``oversize``: they are too many already, at stage 2. ``error``: the beat's error mark, at stage 1. ``number``: the
     beat's number in the frame, at stage 0, standing still at the end of its range.
+
+    Where they stand for a while (see `Staged`), they do so behind a frame's end; before, they may tell of later beats.
     """
 
     length: Staged
@@ -44,7 +46,13 @@ def measure(m: Module, pipe: BeatPipe, *, empty: Value, error: Value, max_frame_
         m.d.sync += marked.eq(error)
     oversize = Signal()
     m.d.sync += oversize.eq(length > max_frame_length)
-    return FrameEnd(Staged(length, 1), Staged(oversize, 2), Staged(marked, 1), Staged(number, 0))
+    rest = pipe.rest
+    return FrameEnd(
+        Staged(length, 1, stands=rest),
+        Staged(oversize, 2, stands=rest),
+        Staged(marked, 1, stands=rest),
+        Staged(number, 0),
+    )
 
 
 def head_event(m: Module, pipe: BeatPipe, stage: int, complete: Value) -> tuple[Staged, Staged]:

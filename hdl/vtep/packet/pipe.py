@@ -82,8 +82,13 @@ class Stages:
             staged.chain.append(delayed)
         return staged.chain[clocks]
 
+    @staticmethod
+    def standing(sources: Iterable[Staged], stage: int) -> int:
+        """For how many clocks stands what is made of ``sources`` at ``stage``, in as many clocks as it takes."""
+        return max(0, min(source.stage + source.stands for source in sources) - stage)
+
     def register(self, staged: Staged) -> Staged:
-        """``staged``, one register later."""
+        """``staged``, a stage later."""
         stage = staged.stage + 1
         return Staged(self.at(staged, stage), stage, resets=staged.resets, stands=max(0, staged.stands - 1))
 
@@ -110,6 +115,9 @@ class BeatPipe(Stages):
         The beat that is accepted in this clock (``valid`` already includes ``ready``).
     deep : bool
         Let every decision pass a register before it steers a capture: less logic between registers, more clocks.
+    rest : int
+        Clocks behind each frame's last beat in which none comes: for so long all that is known of the frame stands
+        still.
 
     Attributes
     ----------
@@ -124,11 +132,21 @@ class BeatPipe(Stages):
     """
 
     def __init__(
-        self, m: Module, *, lanes: int, window: int, valid: Value, data: Value, last: Value, deep: bool = False
+        self,
+        m: Module,
+        *,
+        lanes: int,
+        window: int,
+        valid: Value,
+        data: Value,
+        last: Value,
+        deep: bool = False,
+        rest: int = 0,
     ) -> None:
         super().__init__(m)
         self.lanes = lanes
         self.deep = deep
+        self.rest = rest
         self.shallow = not deep and lanes < WIDE
         self.beats = -(-window // lanes)
         index = Signal(range(self.beats + 1))
@@ -242,8 +260,8 @@ class BeatPipe(Stages):
         return Staged(Cat(*reversed(captured)), stage + 1, stands=self._stands(places))
 
     def _stands(self, places: Sequence[tuple[int, ValueLike]]) -> int:
-        """Beats of the next frame before the one that overwrites what was captured."""
-        return min(start for start, _ in places) // self.lanes
+        """Clocks before the beat of the next frame that overwrites what was captured."""
+        return self.rest + min(start for start, _ in places) // self.lanes
 
     def capture_test(
         self,

@@ -11,7 +11,6 @@ from ..config import LENGTH_BITS, Mode, VtepParameters
 from ..control.counters import ENCAP_REASONS
 from ..control.ports import (
     SETTLING,
-    WRITE_SPACING,
     carried_event,
     carried_layout,
     config_bus,
@@ -35,7 +34,6 @@ from ..headers import (
     UDP,
 )
 from ..integrity.checksum import ChecksumAccumulator
-from ..integrity.fcs import MIN_LENGTH
 from ..lookup.direct import DirectTable
 from ..lookup.toeplitz import ToeplitzHash
 from ..packet.length import FrameEnd, head_event, measure
@@ -66,8 +64,9 @@ SHORT_COPY_LANES = 64
 TYPE_END = ETHERNET.length + TAG_BYTES - 1
 """The last byte that decides on the VNI: that of the EtherType behind a tag."""
 
-LOOKUP_SPACING = WRITE_SPACING + 1
-"""Clocks from one lookup in the FDB to the next, where it is a serial table."""
+REST = 10
+"""Clocks behind each frame in which no beat is taken, where the headers that are put in front of it last longer: what
+is known of the frame stands still meanwhile, and a table may be read one location after the other."""
 
 DEFAULT_TTL = 64
 """What inherits where the inner frame is not IP (SPEC.md section 3)."""
@@ -107,8 +106,7 @@ class Encapsulator(wiring.Component):
     Notes
     -----
     Throughput: as long as frames wait, the output holds a beat on every clock, at every frame size, copies included.
-    At 8 to 32 bits the clocks behind a frame of up to 48 bytes, which no Ethernet has, take no beat; what leaves of it
-    lasts longer.
+    In store-and-forward at 8 to 32 bits no beat is taken for 10 clocks behind a frame: what leaves is longer by more.
 
     Latency: store-and-forward, behind a frame's last beat in; cut-through, behind the last header byte that is looked
     at (88 bytes at most) or the frame's end. In cut-through a copy that is too big holds up the next copies of its
@@ -148,9 +146,7 @@ class Encapsulator(wiring.Component):
         self._long = shortest > parameters.lanes
         # Narrow beats leave the time to make the headers up beat by beat, and to read tables between the lookups.
         self._narrow = not self._cut_through and parameters.lanes < WIDE
-        # Frames of fewer beats are too short for a serial FDB; no frame of an Ethernet is, if beats are narrow enough.
-        self._too_few = TYPE_END // parameters.lanes + LOOKUP_SPACING
-        self._serial = self._narrow and self._too_few <= MIN_LENGTH // parameters.lanes
+        self._rest = REST if self._narrow and min(self._shifts()) // parameters.lanes >= REST else 0
         self._answers: list[Answer] = []
         self._ready: list[Value] = []
         # A beat passes a register first: it goes far.
@@ -165,6 +161,7 @@ class Encapsulator(wiring.Component):
             data=arrived.data,
             last=arrived.last,
             deep=True,
+            rest=self._rest,
         )
         end = measure(
             m,
@@ -232,7 +229,7 @@ class Encapsulator(wiring.Component):
             store.write.empty.eq(arrived.empty),
             store.write.last.eq(arrived.last),
         ]
-        pause = self._pause(m) if self._serial else Const(0)
+        pause = self._pause(m) if self._rest else Const(0)
         m.d.sync += self.i.ready.eq(self.run & store.room & head_queue.room & tail_queue.room & ~pause)
         answer(m, wiring.flipped(self.entries), self._answers)
         m.d.comb += self.ready.eq(Cat(*self._ready).all())
@@ -244,19 +241,14 @@ class Encapsulator(wiring.Component):
         return m
 
     def _pause(self, m: Module) -> Value:
-        """Take no beat in the next clock: the lookup of a frame that was too short goes on."""
-        beats = Signal(range(self._too_few))  # of the frame under way
-        rest = Signal(range(LOOKUP_SPACING - 1))
-        ends = Signal()
-        taken = self.i.valid & self.i.ready
-        m.d.comb += ends.eq(taken & self.i.payload.last & (beats != self._too_few - 1))
-        with m.If(taken):
-            m.d.sync += beats.eq(Mux(self.i.payload.last, 0, beats + (beats != self._too_few - 1)))
+        """Take no beat in the next clock."""
+        left = Signal(range(REST))
+        ends = self.i.valid & self.i.ready & self.i.payload.last
         with m.If(ends):
-            m.d.sync += rest.eq(LOOKUP_SPACING - 2)
-        with m.Elif(rest != 0):
-            m.d.sync += rest.eq(rest - 1)
-        return ends | (rest != 0)
+            m.d.sync += left.eq(REST - 1)
+        with m.Elif(left != 0):
+            m.d.sync += left.eq(left - 1)
+        return ends | (left != 0)
 
     # -- rules 1 to 3 ------------------------------------------------------------------------------------------
 
@@ -308,14 +300,26 @@ class Encapsulator(wiring.Component):
         strip = pipe.wire(tagged & agrees)
         own = data.View(by_vid.shape(), pipe.register_wire(by_vid.as_value(), name="by_vid"))
         own_index = pipe.register_wire(index, name="by_vid_index")
-        m.d.sync += [
-            found.strip.eq(strip),
-            found.found.eq(strip | (untagged.used & (~tagged | ~untagged.inner_vlan_discard))),
-            found.index.eq(Mux(strip, own_index, untagged_index)),
+        now = Signal(found.shape())
+        m.d.comb += [
+            now.strip.eq(strip),
+            now.found.eq(strip | (untagged.used & (~tagged | ~untagged.inner_vlan_discard))),
+            now.index.eq(Mux(strip, own_index, untagged_index)),
+            *(now[name].eq(Mux(strip, own[name], untagged[name])) for name in ("vni", "flood_used", "flood")),
         ]
-        for name in ("vni", "flood_used", "flood"):
-            m.d.sync += found[name].eq(Mux(strip, own[name], untagged[name]))
-        return Staged(found.as_value(), stage + 2)
+        if not self._rest:
+            m.d.sync += found.eq(now)
+            return Staged(found.as_value(), stage + 2)
+        # Found out once for each frame: what stands for a while is of one instant.
+        self._known = known = self._known_at(m, stage + 1)
+        with m.If(known.value):
+            m.d.sync += found.eq(now)
+        return Staged(found.as_value(), stage + 2, stands=self._rest)
+
+    def _known_at(self, m: Module, stage: int) -> Staged:
+        """Strobe at ``stage``: all is there that the VNI depends on."""
+        known, _ = head_event(m, self._pipe, stage - 1, self._pipe.hits(stage - 1, TYPE_END))
+        return known
 
     def _table(self, m: Module, table: Table, *, clears: bool = False, strobed: bool = False) -> DirectTable:
         direct, answer = direct_table(
@@ -337,16 +341,22 @@ class Encapsulator(wiring.Component):
     def _tunnel(self, m: Module, fields: TenantFields, vni: Staged) -> Staged:
         """Rule 3: the frame's tunnel, or that it goes to all of the flood list."""
         pipe = self._pipe
-        spacing = LOOKUP_SPACING if self._serial else 0
-        fdb = lookup_table(m, Table.FDB, self._parameters, self.config, self.entries, names=["fdb"], spacing=spacing)
+        fdb = lookup_table(
+            m,
+            Table.FDB,
+            self._parameters,
+            self.config,
+            self.entries,
+            names=["fdb"],
+            spacing=self._rest + 1 if self._rest else 0,
+        )
         self._answers.append(fdb.answer)
         self._ready.append(fdb.ready)
         vni_now = data.View(self._vni_layout(), vni.value)
         destination = pipe.at(fields.macs, vni.stage)[48:]
         m.d.comb += fdb.keys[0].eq(Cat(vni_now.vni, destination))
-        if self._serial:
-            known, _ = head_event(m, pipe, vni.stage - 1, pipe.hits(vni.stage - 1, TYPE_END))
-            m.d.comb += fdb.strobe.eq(known.value)
+        if self._rest:
+            m.d.comb += fdb.strobe.eq(pipe.at(self._known, vni.stage))
         stage = vni.stage + fdb.latency
         group = pipe.at(fields.macs, stage)[48 + 40]
         target = Signal(self._tunnel_layout())
@@ -356,7 +366,7 @@ class Encapsulator(wiring.Component):
             target.found.eq(target.unicast | then.flood_used),
             target.tunnel.eq(fdb.values[0].tunnel),
         ]
-        return Staged(target.as_value(), stage)
+        return Staged(target.as_value(), stage, stands=pipe.standing([vni, fields.macs], stage))
 
     # -- the inner packet --------------------------------------------------------------------------------------
 
@@ -449,9 +459,14 @@ class Encapsulator(wiring.Component):
             )
         )
         m.d.comb += flow_hash.data.eq(hashed)
+        # The flags are made at `first`; of a frame that goes on, they tell no more of the fields than is there.
+        stands = pipe.standing(
+            [vni, end.length, fields.macs, fields.ip_start, fields.ip_rest, fields.words, fields.ports, *fields.types],
+            stage,
+        )
         return (
-            Staged(inner.as_value(), stage + 1),
-            Staged(flow_hash.hash, stage + 1 + flow_hash.latency),
+            Staged(inner.as_value(), stage + 1, stands=stands),
+            Staged(flow_hash.hash, stage + 1 + flow_hash.latency, stands=stands),
         )
 
     # -- the frame's end -----------------------------------------------------------------------------------------
@@ -482,7 +497,12 @@ class Encapsulator(wiring.Component):
             total.data.eq(beat["data"]),
             total.mask.eq(mask),
         ]
-        return Staged(total.sum, 1 + total.latency)
+        if not self._rest:
+            return Staged(total.sum, 1 + total.latency)
+        kept = Signal(16, reset_less=True)
+        with m.If(total.done):
+            m.d.sync += kept.eq(total.sum)
+        return Staged(kept, 2 + total.latency, stands=self._rest)
 
     def _reason(
         self,

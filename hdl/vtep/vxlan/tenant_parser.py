@@ -79,7 +79,7 @@ def parse_tenant(m: Module, pipe: BeatPipe) -> TenantFields:
     ip_words = Mux(pipe.at(ipv6, ready), IPV6_WORDS, Mux(ihl < MIN_IHL, MIN_IHL, ihl))
     words = Signal(range(FLOW_WORDS.stop))
     m.d.sync += words.eq(ip_words + number)
-    word_count = Staged(words, ready + 1)
+    word_count = Staged(words, ready + 1, stands=min(field.stands for field in (ip_start, *types)))
     needs = [(word_count.stage, start, start + WORD * MIN_IHL) for start in starts]
     # So that all fields are there with the strobes.
     stage = max(pipe.first_stage(needs), word_count.stage - 1 + pipe.deep)

@@ -1,4 +1,7 @@
-"""A RAM that is as bad as block RAM may be: reading what the other port writes gives a mix of old and new bits."""
+"""A RAM that is as bad as block RAM may be: reading what the other port writes gives a mix of old and new bits.
+
+Only of a RAM with the attribute ``no_rw_check``: of others it is a simulation's business, and tools see to it.
+"""
 
 from typing import Any
 
@@ -24,7 +27,8 @@ class _CollidingMemory:
             assert port.domain == "comb", "the registers of the ports are outside"
             read = Signal(width)
             instance.read_port(domain="comb", addr=port.addr, data=read, en=port.en, transparent_for=())
-            collision = write_port.en & (write_port.addr == port.addr)
+            unchecked = bool(memory.attrs.get("no_rw_check"))
+            collision = write_port.en & (write_port.addr == port.addr) & unchecked
             mixed = (read & mask) | (Value.cast(write_port.data) & ~mask)
             m.d.comb += Value.cast(port.data).eq(Mux(collision, mixed, read))
         return m

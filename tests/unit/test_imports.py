@@ -14,6 +14,7 @@ FOLDERS = {"vtep": "hdl", "vtep_sim": "sim", "vtep_host": "host", "vtep_boards":
 RANKS = {
     "vtep.config": 0,
     "vtep.data_register": 0,
+    "vtep.ram_read": 0,
     "vtep.output_file": 0,
     "vtep.source_notes": 0,
     "vtep.headers": 1,

@@ -9,6 +9,7 @@ from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
 from ..config import check_range
+from ..ram_read import ram_read
 
 __all__ = ["CounterRam", "count_layout"]
 
@@ -87,7 +88,8 @@ class CounterRam(wiring.Component):
         m.submodules.memory = memory = Memory(
             shape=HALF, depth=1 << index_bits + 2, init=[], attrs={"ram_style": "block"}
         )
-        read_port, write_port = memory.read_port(), memory.write_port()
+        # No word is read while it is written: an event of its counter would have had to wait.
+        (read_address, word), write_port = ram_read(m, memory), memory.write_port()
 
         # Three clocks: the word is addressed, is in the RAM's register, is added to and written.
         work = data.StructLayout({"place": place, "amount": len(event.amount)})
@@ -115,13 +117,13 @@ class CounterRam(wiring.Component):
             first.place.high.eq(Mux(self.busy & ~waiting, high, overflow)),
             first.place.copy.eq(self.busy & ~waiting & reading & self.read_snapshot),
             first.amount.eq(Mux(overflow, 1, event.amount)),
-            read_port.addr.eq(first.place),
+            read_address.eq(first.place),
         ]
 
         old = Signal(HALF, reset_less=True)
         total = Signal(HALF + 1)
         m.d.sync += [
-            old.eq(read_port.data),
+            old.eq(word),
             overflow.eq(counts[2] & total[HALF]),  # that of a high half takes centuries
             overflowed.eq(third.place.index),
         ]

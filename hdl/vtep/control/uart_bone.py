@@ -6,6 +6,7 @@ from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
 from ..config import check_range
+from ..ram_read import ram_read
 from ..stream.fifo import TokenQueue
 from .bone_frame import HEAD_BYTES, MAX_WORDS, Command
 from .register_bus import register_bus
@@ -69,7 +70,8 @@ class UartBone(wiring.Component):
         m = Module()
         bus = self.bus
         m.submodules.words = memory = Memory(shape=WORD_BITS, depth=MAX_WORDS + 1, init=[])
-        write_port, read_port = memory.write_port(), memory.read_port()
+        # All words are there before the first one is used.
+        write_port, (read_address, data_word) = memory.write_port(), ram_read(m, memory)
         # What came, in its order: bytes, and where one was broken.
         m.submodules.arrived = arrived = TokenQueue(data.StructLayout({"octet": 8, "broken": 1}), WAITING)
         comes = self.valid | self.error
@@ -103,9 +105,9 @@ class UartBone(wiring.Component):
         m.d.comb += [
             write_port.addr.eq(done),
             write_port.data.eq(Cat(octet, word)[:WORD_BITS]),
-            read_port.addr.eq(done),
+            read_address.eq(done),
             bus.address.eq(place),
-            bus.write_data.eq(read_port.data),
+            bus.write_data.eq(data_word),
             bus.write_bytes.eq(-1),
             self.tx.payload.eq(word[-8:]),
         ]

@@ -8,6 +8,7 @@ from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
 from ..config import check_data_width, check_power_of_two
+from ..ram_read import ram_read
 from ..stream.fifo import TokenQueue
 from ..stream.packet import packet_signature
 
@@ -80,7 +81,8 @@ class FrameIntake(wiring.Component):
         pointer = unsigned(self._depth.bit_length() - 1)
         m.submodules.memory = memory = Memory(shape=8 * lanes, depth=self._depth, init=[], attrs={"ram_style": "block"})
         m.submodules.ends = ends = TokenQueue(self.last_place.shape(), FRAMES, register_output=True)
-        write, read = memory.write_port(), memory.read_port()
+        # A frame is read when all of it is there.
+        write, (read_address, read_word) = memory.write_port(), ram_read(m, memory)
         i = self.i
 
         # Where the next beat goes, where its frame began, where the oldest frame begins.
@@ -122,8 +124,8 @@ class FrameIntake(wiring.Component):
         word = Signal(8 * lanes, reset_less=True)
         lane, lane_before = Signal(lane_bits), Signal(lane_bits)
         m.d.comb += [
-            read.addr.eq(oldest + self.place[lane_bits:]),
+            read_address.eq(oldest + self.place[lane_bits:]),
             self.byte.eq(word.word_select(lane, 8)),
         ]
-        m.d.sync += [word.eq(read.data), lane_before.eq(self.place[:lane_bits]), lane.eq(lane_before)]
+        m.d.sync += [word.eq(read_word), lane_before.eq(self.place[:lane_bits]), lane.eq(lane_before)]
         return m

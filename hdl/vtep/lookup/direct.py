@@ -50,8 +50,8 @@ class DirectTable(wiring.Component):
     read_enable : Signal(), in
         Read ``index``. Ignored together with ``write_enable``.
     read_valid, read_data : Signal, out
-        The entry, ``latency`` clocks after ``read_enable``; with ``strobed``, one more and as many as there are lookups
-        in the way.
+        The entry, ``latency`` clocks after ``read_enable``; with ``strobed``, at that or one more, and as many as there
+        are lookups in the way.
     lookup : Signal(), in
         Only with ``strobed``: ``lookup_index`` is to be looked up.
     lookup_index : Signal(range(entries)), in
@@ -103,30 +103,32 @@ class DirectTable(wiring.Component):
             address, data, enable = Mux(ready, address, sweep), Mux(ready, data, 0), enable | ~ready
         m.d.comb += self.ready.eq(ready)
 
-        # The registers of the read ports are written out, because only where Yosys merges them itself it heeds
-        # no_rw_check (what a read gives during a write does not matter).
         most = STROBED_ENTRIES if self.strobed else DISTRIBUTED_ENTRIES
         style = "distributed" if self.entries <= most else "block"
-        m.submodules.ram = ram = Memory(
-            shape=width, depth=self.entries, init=[], attrs={"ram_style": style, "no_rw_check": 1}
-        )
+        asks = self.read_enable & ~self.write_enable & ready
+        m.submodules.ram = ram = Memory(shape=width, depth=self.entries, init=[], attrs={"ram_style": style})
         write, lookup = ram.write_port(), ram.read_port(domain="comb")
         m.d.comb += [
             write.addr.eq(address),
             write.data.eq(data),
             write.en.eq(enable),
-            lookup.addr.eq(self.lookup_index),
         ]
+        if self.strobed and style == "distributed":
+            self._read_late(m, lookup, asks)
+            return m
+        # The registers of the read ports are written out, because only where Yosys merges them itself it heeds
+        # no_rw_check (what a read gives during a write does not matter).
+        ram.attrs["no_rw_check"] = 1
         fetched = Signal(width, reset_less=True)
         written = Signal(width, reset_less=True)
         collided = Signal(reset_less=True)
+        m.d.comb += lookup.addr.eq(self.lookup_index)
         m.d.sync += [
             fetched.eq(lookup.data),
             written.eq(data),
             collided.eq(enable & (self.lookup_index == address)),
         ]
         value = Mux(collided, written, fetched)
-        asks = self.read_enable & ~self.write_enable & ready
         reading = Signal()
         if self.strobed:
             looked_up, asked = Signal(), Signal()
@@ -148,3 +150,15 @@ class DirectTable(wiring.Component):
             data_register(m, self.read_data, accessed)
         m.d.sync += self.read_valid.eq(reading)
         return m
+
+    def _read_late(self, m: Module, port: Any, asks: Value) -> None:
+        """Read a clock later, through a register that takes the index: so a write is in the RAM by then."""
+        looked_up, asked = Signal(), Signal()
+        m.d.sync += [
+            port.addr.eq(Mux(self.lookup, self.lookup_index, self.index)),
+            looked_up.eq(self.lookup),
+            asked.eq(Mux(asked, self.lookup, asks)),
+            self.read_valid.eq(asked & ~self.lookup),
+        ]
+        data_register(m, self.value, port.data, enable=looked_up)
+        m.d.comb += Value.cast(self.read_data).eq(port.data)

@@ -6,6 +6,7 @@ from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
 from ..config import check_data_width, check_power_of_two, check_range
+from ..ram_read import ram_read
 from ..stream.fifo import TokenQueue
 from ..stream.skid import SkidBuffer
 
@@ -149,7 +150,6 @@ class FrameStore(wiring.Component):
         attributes = {"ram_style": "distributed"} if self._fast else {}
         m.submodules.memory = memory = Memory(shape=self._layout, depth=self._depth, init=[], attrs=attributes)
         write = memory.write_port()
-        read = memory.read_port()
         # Where the frames end: the last beat of each, and the first behind it, so that no adder is on the way.
         # `beats`: those of the frame less one, counted to two more than a command can skip.
         most = self._skip_range + 1
@@ -211,7 +211,6 @@ class FrameStore(wiring.Component):
         ending = Signal()
         m.d.comb += [
             address.eq(Mux(started, position, base + command.skip)),
-            read.addr.eq(address),
         ]
         if self._fast:
             m.d.comb += [
@@ -266,7 +265,9 @@ class FrameStore(wiring.Component):
 
         fetched = Signal()
         if self._fast:
+            read = memory.read_port()
             m.d.comb += [
+                read.addr.eq(address),
                 go.eq(~fetched | self.beats.ready),
                 read.en.eq(go),
                 self.beats.valid.eq(fetched),
@@ -282,16 +283,18 @@ class FrameStore(wiring.Component):
             landed = Signal(2)
             near, landing = Signal(self._layout, reset_less=True), Signal(self._layout, reset_less=True)
             waiting = Signal(range(OUTPUT + 1))
+            # What is read was written a clock before, at the latest.
+            place, word = ram_read(m, memory)
             m.d.comb += [
+                place.eq(address),
                 go.eq(~waiting[-1]),
-                read.en.eq(1),
                 output.i.valid.eq(landed[1]),
                 output.i.payload.eq(landing),
             ]
             m.d.sync += [
                 fetched.eq(step),
                 landed.eq(Cat(fetched, landed[0])),
-                near.eq(read.data),
+                near.eq(word),
                 landing.eq(near),
                 waiting.eq(waiting + step - (output.o.valid & output.o.ready)),
             ]

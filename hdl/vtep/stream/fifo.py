@@ -8,6 +8,7 @@ from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
 from ..config import check_power_of_two, check_range
+from ..ram_read import ram_read
 from .skid import SkidBuffer
 
 __all__ = ["TokenQueue"]
@@ -115,7 +116,13 @@ class TokenQueue(wiring.Component):
         style = "block" if self.block else "distributed"
         m.submodules.memory = memory = Memory(shape=self.shape, depth=self.depth, init=[], attrs={"ram_style": style})
         write_port = memory.write_port()
-        read_port = memory.read_port(domain="sync" if self.block else "comb")
+        read_address: Value
+        token: Any
+        if self.block:
+            read_address, token = ram_read(m, memory)
+        else:
+            read_port = memory.read_port(domain="comb")
+            read_address, token = read_port.addr, read_port.data
 
         write = Signal()
         read = Signal()
@@ -134,7 +141,7 @@ class TokenQueue(wiring.Component):
         with m.If(write):
             m.d.sync += write_port.addr.eq(write_port.addr + 1)
         with m.If(fetch):
-            m.d.sync += read_port.addr.eq(read_port.addr + 1)
+            m.d.sync += read_address.eq(read_address + 1)
 
         m.d.sync += gone.eq(read)
         with m.If(write & ~gone):
@@ -167,21 +174,21 @@ class TokenQueue(wiring.Component):
                 self.o.payload.eq(payload),
             ]
             with m.If(~valid):
-                m.d.sync += payload.eq(read_port.data)
+                m.d.sync += payload.eq(token)
             return
 
         if self.spaced:
             m.d.comb += [
                 fetch.eq(gone),
                 self.o.valid.eq((self.level != 0) & ~gone),
-                self.o.payload.eq(read_port.data),
+                self.o.payload.eq(token),
             ]
             return
 
         # The RAM holds a token that has not gone on to the output; exactly one. `write` and `fetch` come late, so what
         # follows without them is worked out beside them.
         single = Signal()
-        two = (read_port.addr + 2)[: len(read_port.addr)] == write_port.addr
+        two = (read_address + 2)[: len(read_address)] == write_port.addr
         m.d.sync += [
             waiting.eq(Mux(fetch, Mux(write, waiting, waiting & ~single), write | waiting)),
             single.eq(Mux(fetch, Mux(write, single, two), Mux(write, ~waiting, single))),
@@ -199,8 +206,8 @@ class TokenQueue(wiring.Component):
             ]
             with m.If(free):
                 m.d.sync += [
-                    payload.eq(Mux(waiting, Value.cast(read_port.data), Value.cast(self.i.payload))),
+                    payload.eq(Mux(waiting, Value.cast(token), Value.cast(self.i.payload))),
                     valid.eq(waiting | write),
                 ]
         else:
-            m.d.comb += [fetch.eq(read), self.o.valid.eq(waiting), self.o.payload.eq(read_port.data)]
+            m.d.comb += [fetch.eq(read), self.o.valid.eq(waiting), self.o.payload.eq(token)]

@@ -120,5 +120,5 @@ def test_strobed_lookups_among_writes_and_reads(rng, entries, clears):
 
     simulate(with_bad_collisions(dut), bench)
     assert len(shown) > 1000
-    assert min(delays) == dut.latency + 1
+    assert min(delays) == dut.latency + (entries > 32)
     assert max(delays) > dut.latency + 5

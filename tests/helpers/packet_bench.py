@@ -13,6 +13,8 @@ from amaranth.hdl import ClockDomain, Module, Value
 from amaranth.lib import data
 from amaranth.sim import Simulator
 
+from helpers.collisions import with_bad_collisions
+
 TIMEOUT = 20_000
 """Clocks without any transfer after which a bench gives up."""
 
@@ -173,10 +175,10 @@ def random_packets(
 
 
 def simulate(design: Any, *benches: Callable, background: Iterable[Callable] = (), period: float = 1e-6) -> None:
-    """Run test benches on ``design`` until all of ``benches`` have ended."""
+    """Run test benches on ``design``, with RAM that is as bad as it may be, until all of ``benches`` have ended."""
     top = Module()
     top.domains.sync = ClockDomain()  # combinational designs have none
-    top.submodules.design = design
+    top.submodules.design = with_bad_collisions(design)
     simulator = Simulator(top)
     simulator.add_clock(period)
     _run(simulator, benches, background)

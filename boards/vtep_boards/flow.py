@@ -28,12 +28,21 @@ SEEDS = (1, 2, 3, 4)
 _LARGEST = 8
 """Components that are named where a design does not fit."""
 
+_LEAST_RESETS = 16
+_LEAST_ENABLES = 3
+"""Flip-flops that share a synchronous reset or an enable; fewer have it in their logic. All flip-flops of a tile, of
+which there are eight, have to share clock and reset where nextpnr places them, and two of a slice an enable."""
+
 _SYNTHESIS = (
     "read_rtlil top.il",
     "techmap -map compare.v",
     "synth_ecp5 -top top -run begin:map_gates",
     "techmap -map add.v",
-    "synth_ecp5 -top top -run map_gates:",
+    "synth_ecp5 -top top -run map_gates:map_ffs",
+    "dfflegalize -cell $_DFF_?_ 01 -cell $_DFF_?P?_ r -cell $_SDFF_?P?_ r"
+    " -cell $_DFFE_??_ 01 -cell $_DFFE_?P??_ r -cell $_SDFFE_?P??_ r"
+    f" -minsrst {_LEAST_RESETS} -mince {_LEAST_ENABLES}",
+    "synth_ecp5 -top top -run map_ffs:",
     # Where cells are from in whose source, those of Yosys' own libraries (=) too: the paths of this machine.
     "setattr -unset src =*/*",
     "setattr -mod -unset src =*",

@@ -57,6 +57,9 @@ BLOCK_BUCKETS = 1024
 """Depth of a block RAM of which both ports read whole words (ECP5: 18 bits wide). A part that is less deep needs no
 fewer of them where lookups come every clock, so a table of this size has as few parts as hold it."""
 
+SHALLOW_BUCKETS = BLOCK_BUCKETS // 2
+"""Depth up to which a table has twice the locations that it needs: with fewer, small ones refuse an entry too often."""
+
 LEAST_FUNCTIONS = 3
 """Of a table in block RAM; 92 % of its locations can be filled."""
 
@@ -259,7 +262,8 @@ def _small_plan(width: int, entries: int, functions: int) -> TablePlan | None:
     for parts in range(LEAST_FUNCTIONS, FDB_FUNCTIONS + 1):
         locations = parts * BLOCK_BUCKETS
         if entries <= MOST_LOAD * locations:
-            return TablePlan(width, max(TablePlan.MIN_ENTRIES, ceil(entries / MOST_LOAD)), parts, 1)
+            wanted = max(min(roomy, parts * SHALLOW_BUCKETS), ceil(entries / MOST_LOAD))
+            return TablePlan(width, wanted, parts, 1)
     return None
 
 

@@ -60,6 +60,9 @@ fewer of them where lookups come every clock, so a table of this size has as few
 SHALLOW_BUCKETS = BLOCK_BUCKETS // 2
 """Depth up to which a table has twice the locations that it needs: with fewer, small ones refuse an entry too often."""
 
+SHALLOW_LOAD = Fraction(2, 3)
+"""Share of its locations that a table of that depth has to hold at most."""
+
 LEAST_FUNCTIONS = 3
 """Of a table in block RAM; 92 % of its locations can be filled."""
 
@@ -262,8 +265,8 @@ def _small_plan(width: int, entries: int, functions: int) -> TablePlan | None:
     for parts in range(LEAST_FUNCTIONS, FDB_FUNCTIONS + 1):
         locations = parts * BLOCK_BUCKETS
         if entries <= MOST_LOAD * locations:
-            wanted = max(min(roomy, parts * SHALLOW_BUCKETS), ceil(entries / MOST_LOAD))
-            return TablePlan(width, wanted, parts, 1)
+            wanted = max(min(roomy, parts * SHALLOW_BUCKETS), ceil(entries / SHALLOW_LOAD))
+            return TablePlan(width, min(wanted, locations), parts, 1)
     return None
 
 

@@ -85,8 +85,7 @@ def test_entries_have_their_first_field_in_the_low_bits(table, values, word):
         # In block RAM: as few parts of up to 1,024 buckets as leave room to spare.
         (Table.FDB, 129, 3, 128),
         (Table.FDB, 1024, 3, 512),
-        (Table.FDB, 1228, 3, 512),
-        (Table.FDB, 1229, 3, 1024),
+        (Table.FDB, 1025, 3, 1024),
         (Table.VNI_MAP, 1024, 3, 512),
         (Table.REMOTE, 65, 3, 64),
         (Table.REMOTE, 256, 3, 256),

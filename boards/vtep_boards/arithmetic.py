@@ -107,6 +107,8 @@ comparisons that are made of them. `detach_carries` belongs to it."""
 def detach_carries(netlist: dict[str, Any]) -> None:
     """Disconnect the first carry of each chain of `ADD`, which counts for nothing, and the last if nobody reads it.
 
+    Where synthesis found a carry constant and so cut a chain, what is behind begins with that carry, which stays.
+
     Parameters
     ----------
     netlist : dict
@@ -122,8 +124,8 @@ def detach_carries(netlist: dict[str, Any]) -> None:
     for cell in netlist["cells"].values():
         if cell["type"] == "CCU2C":
             pins = cell["connections"]
-            if isinstance(pins["CIN"][0], str):
-                assert int(cell["parameters"]["INIT0"], 2) == 0x000A, "not a chain of this map"
+            makes_carry = int(cell["parameters"]["INIT0"], 2) == 0x000A and pins["D0"] == ["1"]
+            if isinstance(pins["CIN"][0], str) and makes_carry:
                 pins["CIN"] = ["x"]
             if not readers[pins["COUT"][0]]:
                 pins["COUT"] = ["x"]

@@ -135,8 +135,7 @@ def build(
     folder.mkdir(parents=True, exist_ok=True)
     for name in ("top.bit", "top.svf"):
         (folder / name).unlink(missing_ok=True)
-    synthesise(board, design, folder, progress)
-    netlist = json.loads((folder / "top.json").read_text())["modules"]["top"]
+    netlist = synthesise(board, design, folder, progress)
     components = set(re.findall(r"^module \\top\.(\S+)$", (folder / "top.il").read_text(), re.MULTILINE))
     check_capacity(board, count_components(netlist, components))
     best = None
@@ -160,8 +159,8 @@ def build(
     raise TimingError(best)
 
 
-def synthesise(board: Board, design: wiring.Component, folder: Path, progress: Callable[[str], None]) -> None:
-    """Make what nextpnr reads in ``folder``, which exists: ``top.json`` and ``top.lpf``."""
+def synthesise(board: Board, design: wiring.Component, folder: Path, progress: Callable[[str], None]) -> dict[str, Any]:
+    """Make what nextpnr reads in ``folder``, which exists: ``top.json`` and ``top.lpf``; return the top module."""
     progress("Amaranth: netlist")
     top = Top(board, design)
     (folder / "top.il").write_text(rtlil.convert(top, ports=list(top.pins.values()), name="top", emit_src=False))
@@ -170,9 +169,11 @@ def synthesise(board: Board, design: wiring.Component, folder: Path, progress: C
     (folder / "add.v").write_text(ADD)
     progress("Yosys: synthesis")
     run_yosys(list(_SYNTHESIS), folder, "yosys.log")
-    design = json.loads((folder / "top.json").read_text())
-    detach_carries(design["modules"]["top"])
-    (folder / "top.json").write_text(json.dumps(design))
+    synthesised = json.loads((folder / "top.json").read_text())
+    netlist: dict[str, Any] = synthesised["modules"]["top"]
+    detach_carries(netlist)
+    (folder / "top.json").write_text(json.dumps(synthesised))
+    return netlist
 
 
 def check_capacity(board: Board, components: Mapping[str, Mapping[str, int]]) -> None:

@@ -9,6 +9,7 @@ from amaranth.lib.wiring import In, Out
 
 from ..config import check_range
 from ..data_register import data_register
+from ..ram_read import ram_read
 
 __all__ = ["DirectTable"]
 
@@ -107,58 +108,51 @@ class DirectTable(wiring.Component):
         style = "distributed" if self.entries <= most else "block"
         asks = self.read_enable & ~self.write_enable & ready
         m.submodules.ram = ram = Memory(shape=width, depth=self.entries, init=[], attrs={"ram_style": style})
-        write, lookup = ram.write_port(), ram.read_port(domain="comb")
+        write = ram.write_port()
         m.d.comb += [
             write.addr.eq(address),
             write.data.eq(data),
             write.en.eq(enable),
         ]
         if self.strobed and style == "distributed":
-            self._read_late(m, lookup, asks)
+            self._read_late(m, ram, asks)
             return m
-        # The registers of the read ports are written out, because only where Yosys merges them itself it heeds
-        # no_rw_check (what a read gives during a write does not matter).
-        ram.attrs["no_rw_check"] = 1
-        fetched = Signal(width, reset_less=True)
+        lookup_address, fetched = ram_read(m, ram, name="fetched")
         written = Signal(width, reset_less=True)
         collided = Signal(reset_less=True)
-        m.d.comb += lookup.addr.eq(self.lookup_index)
+        m.d.comb += lookup_address.eq(self.lookup_index)
         m.d.sync += [
-            fetched.eq(lookup.data),
             written.eq(data),
             collided.eq(enable & (self.lookup_index == address)),
         ]
         value = Mux(collided, written, fetched)
         reading = Signal()
         if self.strobed:
-            looked_up, asked = Signal(), Signal()
-            m.d.sync += [
-                looked_up.eq(self.lookup),
-                asked.eq(Mux(asked, self.lookup, asks)),
-                reading.eq(asked & ~self.lookup),
-            ]
+            looked_up, reads = self._turns(m, asks)
+            m.d.sync += reading.eq(reads)
             with m.If(~self.lookup):
-                m.d.comb += lookup.addr.eq(self.index)
+                m.d.comb += lookup_address.eq(self.index)
             data_register(m, self.value, value, enable=looked_up)
             data_register(m, self.read_data, fetched)
         else:
             data_register(m, self.value, value)
-            access = ram.read_port(domain="comb")
-            accessed = Signal(width, reset_less=True)
-            m.d.comb += access.addr.eq(address)
-            m.d.sync += [accessed.eq(access.data), reading.eq(asks)]
+            access_address, accessed = ram_read(m, ram, name="accessed")
+            m.d.comb += access_address.eq(address)
+            m.d.sync += reading.eq(asks)
             data_register(m, self.read_data, accessed)
         m.d.sync += self.read_valid.eq(reading)
         return m
 
-    def _read_late(self, m: Module, port: Any, asks: Value) -> None:
-        """Read a clock later, through a register that takes the index: so a write is in the RAM by then."""
+    def _turns(self, m: Module, asks: Value) -> tuple[Value, Value]:
+        """Return whether there was a lookup a clock before, and whether what was asked for is read in this clock."""
         looked_up, asked = Signal(), Signal()
-        m.d.sync += [
-            port.addr.eq(Mux(self.lookup, self.lookup_index, self.index)),
-            looked_up.eq(self.lookup),
-            asked.eq(Mux(asked, self.lookup, asks)),
-            self.read_valid.eq(asked & ~self.lookup),
-        ]
+        m.d.sync += [looked_up.eq(self.lookup), asked.eq(Mux(asked, self.lookup, asks))]
+        return looked_up, asked & ~self.lookup
+
+    def _read_late(self, m: Module, ram: Memory, asks: Value) -> None:
+        """Read a clock later, through a register that takes the index: so a write is in the RAM by then."""
+        port = ram.read_port(domain="comb")
+        looked_up, reads = self._turns(m, asks)
+        m.d.sync += [port.addr.eq(Mux(self.lookup, self.lookup_index, self.index)), self.read_valid.eq(reads)]
         data_register(m, self.value, port.data, enable=looked_up)
         m.d.comb += Value.cast(self.read_data).eq(port.data)

@@ -9,6 +9,7 @@ from amaranth.lib.wiring import In, Out
 
 from ..config import check_range
 from ..hashing import TablePlan
+from ..ram_read import ram_read
 from .hash_unit import bucket_numbers
 
 __all__ = ["SerialMatch"]
@@ -234,25 +235,20 @@ class SerialMatch(wiring.Component):
             self.read_valid.eq(reads),
         ]
 
-        # The register of the read port is written out, because only where Yosys merges it itself it heeds no_rw_check.
         m.submodules.ram = ram = Memory(
-            shape=self.entry_layout.size,
-            depth=self.plan.capacity,
-            init=[],
-            attrs={"ram_style": self.ram_style, "no_rw_check": 1},
+            shape=self.entry_layout, depth=self.plan.capacity, init=[], attrs={"ram_style": self.ram_style}
         )
-        write_port, read_port = ram.write_port(), ram.read_port(domain="comb")
-        entry_3 = Signal(self.entry_layout, reset_less=True)
+        write_port = ram.write_port()
+        read_address, entry_3 = ram_read(m, ram, name="entry_3")
         m.d.comb += [
             write_port.addr.eq(Mux(ready, self.location, sweep)),
             write_port.data.eq(entry),
             write_port.en.eq(~ready | (writes & ~collides)),
-            read_port.addr.eq(Mux(busy_2, address_2, self.location)),
+            read_address.eq(Mux(busy_2, address_2, self.location)),
             self.read_used.eq(entry_3.used),
             self.read_tag.eq(entry_3.tag),
             Value.cast(self.read_value).eq(Value.cast(entry_3.value)),
         ]
-        m.d.sync += Value.cast(entry_3).eq(read_port.data)
         return entry_3
 
     @staticmethod

@@ -163,7 +163,7 @@ class PacketCrossing(wiring.Component):
             with m.If(payload.last):
                 m.d.read += skip.eq(0)
         with m.If(reset):
-            m.d.read += [next_read.eq(read), skip.eq(inside)]  # and all else but `inside` is reset
+            m.d.read += [next_read.eq(read), skip.eq(inside)]
 
 
 def hand_over(m: Module, near: Signal, source: str, target: str) -> Signal:

@@ -652,7 +652,7 @@ class Decapsulator(wiring.Component):
             tokens.o.ready.eq(reframer.jobs.ready),
             self.i.ready.eq(self.run & store.room & verdicts.room & tokens.room & commands.room),
         ]
-        self._command(m, commands.i.payload, token)
+        self._command(m, commands.i.payload, token.skip, token.drop)
         self._expand(m, reframer.jobs.payload, tokens.o.payload)
         wiring.connect(m, commands.o, store.commands)
         wiring.connect(m, verdicts.o, reframer.verdicts)
@@ -667,14 +667,28 @@ class Decapsulator(wiring.Component):
         reframer: Reframer,
     ) -> None:
         """A frame goes on when its verdict is there, or is forgotten."""
-        if self._long:
-            self._judge_twice(m, head, token, verdicts, store, reframer)
-            return
-        m.submodules.tokens = tokens = TokenQueue(token.shape(), FRAMES, margin=self._fields.ready + 5)
+        long = self._long
+        m.submodules.tokens = tokens = TokenQueue(
+            token.shape(), FRAMES, margin=self._fields.ready + 5, register_output=long, spaced=long, block=long
+        )
+        m.d.sync += [
+            self.i.ready.eq(self.run & store.room & verdicts.room & tokens.room),
+            # What the tables give is far from the queue.
+            tokens.i.valid.eq(head),
+        ]
+        data_register(m, tokens.i.payload, token)
+        judge = self._judge_apart if long else self._judge_together
+        commands, job = judge(m, tokens, verdicts, store, reframer)
+        self._expand(m, reframer.jobs.payload, job)
+        wiring.connect(m, commands.o, store.commands)
+
+    def _judge_together(
+        self, m: Module, tokens: TokenQueue, verdicts: TokenQueue, store: FrameStore, reframer: Reframer
+    ) -> tuple[TokenQueue, data.View]:
+        """Give a frame's command and its job at once. Returns the queue of commands, and the token of the job."""
         m.submodules.commands = commands = TokenQueue(store.commands.payload.shape(), JUDGED, margin=2)
-        m.submodules.jobs = jobs = TokenQueue(token.shape(), JUDGED, margin=2)
+        m.submodules.jobs = jobs = TokenQueue(tokens.shape, JUDGED, margin=2)
         judged, chosen, forgotten = Signal(), Signal(), Signal()
-        forget = verdicts.o.payload  # for what the headers tell as well
         m.d.comb += [
             judged.eq(tokens.o.valid & verdicts.o.valid & commands.room & jobs.room),
             tokens.o.ready.eq(judged),
@@ -684,73 +698,47 @@ class Decapsulator(wiring.Component):
             reframer.jobs.valid.eq(jobs.o.valid),
             jobs.o.ready.eq(reframer.jobs.ready),
         ]
-        m.d.sync += [
-            self.i.ready.eq(self.run & store.room & verdicts.room & tokens.room),
-            # What the tables give is far from the queue.
-            tokens.i.valid.eq(head),
-            chosen.eq(judged),
-            forgotten.eq(forget),
-        ]
-        data_register(m, tokens.i.payload, token)
+        # The verdict tells of what the headers forbid as well.
+        m.d.sync += [chosen.eq(judged), forgotten.eq(verdicts.o.payload)]
         data_register(m, jobs.i.payload, tokens.o.payload)
-        self._command(m, commands.i.payload, jobs.i.payload)
-        m.d.comb += commands.i.payload.drop.eq(forgotten)
-        self._expand(m, reframer.jobs.payload, jobs.o.payload)
-        wiring.connect(m, commands.o, store.commands)
+        self._command(m, commands.i.payload, jobs.i.payload.skip, forgotten)
+        return commands, jobs.o.payload
 
-    def _judge_twice(
-        self,
-        m: Module,
-        head: Value,
-        token: data.View,
-        verdicts: TokenQueue,
-        store: FrameStore,
-        reframer: Reframer,
-    ) -> None:
-        """Where a job is wanted every second clock at most: tokens stay in one block RAM until the reframer asks.
+    def _judge_apart(
+        self, m: Module, tokens: TokenQueue, verdicts: TokenQueue, store: FrameStore, reframer: Reframer
+    ) -> tuple[TokenQueue, data.View]:
+        """As `_judge_together`, where a job is wanted every second clock at most: tokens wait for it in block RAM.
 
         What the store must know of a frame is in a queue of its own, and so the store may begin with a frame before the
-        reframer does.
+        reframer does. It leaves before the frame's token, so there is room for both.
         """
-        margin = self._fields.ready + 5
-        m.submodules.tokens = tokens = TokenQueue(
-            token.shape(), FRAMES, margin=margin, register_output=True, spaced=True, block=True
-        )
-        m.submodules.skips = skips = TokenQueue(token.skip.shape(), FRAMES, margin=margin)
+        token = tokens.i.payload
+        m.submodules.skips = skips = TokenQueue(token.skip.shape(), FRAMES, margin=tokens.margin)
         m.submodules.commands = commands = TokenQueue(store.commands.payload.shape(), JUDGED)
         m.submodules.fates = fates = TokenQueue(unsigned(1), JUDGED)
-        judged = Signal()
-        forget = verdicts.o.payload  # for what the headers tell as well
-        command, fate = commands.i, fates.o
+        judged, gone = Signal(), Signal()
+        forget = verdicts.o.payload  # for what the headers forbid as well
+        forgotten = fates.o.payload
         m.d.comb += [
-            judged.eq(skips.o.valid & verdicts.o.valid & command.ready & fates.i.ready),
+            judged.eq(skips.o.valid & verdicts.o.valid & commands.i.ready & fates.i.ready),
+            skips.i.valid.eq(tokens.i.valid),
+            skips.i.payload.eq(token.skip),
             skips.o.ready.eq(judged),
             verdicts.o.ready.eq(judged),
-            command.valid.eq(judged),
-            command.payload.skip.eq(skips.o.payload),
-            command.payload.drop.eq(forget),
-            command.payload.final.eq(1),
+            commands.i.valid.eq(judged),
             fates.i.valid.eq(judged),
             fates.i.payload.eq(forget),
-            reframer.jobs.valid.eq(tokens.o.valid & fate.valid & ~fate.payload),
-            tokens.o.ready.eq(fate.valid & (fate.payload | reframer.jobs.ready)),
-            fate.ready.eq(tokens.o.valid & (fate.payload | reframer.jobs.ready)),
-            skips.i.valid.eq(tokens.i.valid),
-            skips.i.payload.eq(tokens.i.payload.skip),
+            reframer.jobs.valid.eq(tokens.o.valid & fates.o.valid & ~forgotten),
+            gone.eq(tokens.o.valid & fates.o.valid & (forgotten | reframer.jobs.ready)),
+            tokens.o.ready.eq(gone),
+            fates.o.ready.eq(gone),
         ]
-        m.d.sync += [
-            # A skip leaves before its token, so there is room for it, too.
-            self.i.ready.eq(self.run & store.room & verdicts.room & tokens.room),
-            # What the tables give is far from the queue.
-            tokens.i.valid.eq(head),
-        ]
-        data_register(m, tokens.i.payload, token)
-        self._expand(m, reframer.jobs.payload, tokens.o.payload)
-        wiring.connect(m, commands.o, store.commands)
+        self._command(m, commands.i.payload, skips.o.payload, forget)
+        return commands, tokens.o.payload
 
     @staticmethod
-    def _command(m: Module, command: data.View, token: data.View) -> None:
-        m.d.comb += [command.drop.eq(token.drop), command.final.eq(1), command.skip.eq(token.skip)]
+    def _command(m: Module, command: data.View, skip: Value, drop: Value) -> None:
+        m.d.comb += [command.drop.eq(drop), command.final.eq(1), command.skip.eq(skip)]
 
     @staticmethod
     def _expand(m: Module, job: data.View, token: data.View) -> None:

@@ -311,15 +311,11 @@ class Encapsulator(wiring.Component):
             m.d.sync += found.eq(now)
             return Staged(found.as_value(), stage + 2)
         # Found out once for each frame: what stands for a while is of one instant.
-        self._known = known = self._known_at(m, stage + 1)
+        known, _ = head_event(m, pipe, stage, pipe.hits(stage, TYPE_END))
+        self._known = known
         with m.If(known.value):
             m.d.sync += found.eq(now)
         return Staged(found.as_value(), stage + 2, stands=self._rest)
-
-    def _known_at(self, m: Module, stage: int) -> Staged:
-        """Strobe at ``stage``: all is there that the VNI depends on."""
-        known, _ = head_event(m, self._pipe, stage - 1, self._pipe.hits(stage - 1, TYPE_END))
-        return known
 
     def _table(self, m: Module, table: Table, *, clears: bool = False, strobed: bool = False) -> DirectTable:
         direct, answer = direct_table(

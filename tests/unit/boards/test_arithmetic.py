@@ -25,19 +25,23 @@ def comparisons(rng: random.Random) -> str:
     return "module gold(input [16:0] a, output [59:0] y);\n" + "\n".join(lines) + "\nendmodule\n"
 
 
-def prove_comparisons(folder: Path, text: str, compare: str) -> dict[str, int]:
-    """Prove that the map changes nothing; return what kinds of cells are left."""
+def prove(folder: Path, text: str, techmap: str) -> dict[str, int]:
+    """Prove that the map changes nothing; return what kinds of cells there are then."""
     (folder / "gold.v").write_text(text)
-    (folder / "compare.v").write_text(compare)
+    (folder / "map.v").write_text(techmap)
     script = [
-        "read_verilog gold.v",
+        "read_verilog -icells gold.v",
         "proc",
         "copy gold gate",
         "cd gate",
-        "techmap -map compare.v",
-        "cd ..",
+        "techmap -map map.v",
         "opt_clean",
+        "cd ..",
         "tee -o left.json stat -json gate",
+        "techmap -map +/ecp5/cells_sim.v gate",
+        "proc",
+        "flatten gate",
+        "techmap gold",
         "miter -equiv -flatten -make_outputs gold gate miter",
         "sat -verify -prove trigger 0 miter",
     ]
@@ -47,7 +51,7 @@ def prove_comparisons(folder: Path, text: str, compare: str) -> dict[str, int]:
 
 
 def test_the_map_of_comparisons_changes_nothing(rng: random.Random, tmp_path: Path) -> None:
-    left = prove_comparisons(tmp_path, comparisons(rng), COMPARE)
+    left = prove(tmp_path, comparisons(rng), COMPARE)
     assert left
     assert not {"$lt", "$le", "$gt", "$ge"} & set(left)
 
@@ -59,7 +63,7 @@ def test_what_is_signed_or_has_no_constant_is_left(tmp_path: Path) -> None:
             assign y[1] = $signed(a) >= -8'sd3;
         endmodule
     """
-    left = prove_comparisons(tmp_path, text, COMPARE)
+    left = prove(tmp_path, text, COMPARE)
     assert left["$lt"] == left["$ge"] == 1
 
 
@@ -67,7 +71,7 @@ def test_a_wrong_map_of_comparisons_is_found(rng: random.Random, tmp_path: Path)
     wrong = COMPARE.replace("~a[i] | less[i]", "~a[i] & less[i]")
     assert wrong != COMPARE
     with pytest.raises(ToolError):
-        prove_comparisons(tmp_path, comparisons(rng), wrong)
+        prove(tmp_path, comparisons(rng), wrong)
 
 
 def sums(rng: random.Random) -> str:
@@ -91,32 +95,8 @@ def sums(rng: random.Random) -> str:
     return f"module gold({head});\n" + "\n".join(lines) + "\nendmodule\n"
 
 
-def prove_sums(folder: Path, text: str, add: str = ADD) -> dict[str, int]:
-    """Prove that the map changes nothing; return what kinds of cells there are then."""
-    (folder / "gold.v").write_text(text)
-    (folder / "add.v").write_text(add)
-    script = [
-        "read_verilog -icells gold.v",
-        "copy gold gate",
-        "cd gate",
-        "techmap -map add.v",
-        "opt_clean",
-        "cd ..",
-        "tee -o left.json stat -json gate",
-        "techmap -map +/ecp5/cells_sim.v gate",
-        "proc",
-        "flatten gate",
-        "techmap gold",
-        "miter -equiv -flatten -make_outputs gold gate miter",
-        "sat -verify -prove trigger 0 miter",
-    ]
-    run_yosys(script, folder, "log")
-    cells: dict[str, int] = json.loads((folder / "left.json").read_text())["modules"]["\\gate"]["num_cells_by_type"]
-    return cells
-
-
 def test_the_map_of_sums_changes_nothing(rng: random.Random, tmp_path: Path) -> None:
-    left = prove_sums(tmp_path, sums(rng))
+    left = prove(tmp_path, sums(rng), ADD)
     assert left["CCU2C"]
     assert "$alu" not in left
 
@@ -133,7 +113,7 @@ def test_the_map_of_sums_changes_nothing(rng: random.Random, tmp_path: Path) -> 
 def test_a_wrong_map_of_sums_is_found(rng: random.Random, tmp_path: Path, right: str, wrong: str) -> None:
     assert right in ADD
     with pytest.raises(ToolError, match="proof did fail"):
-        prove_sums(tmp_path, sums(rng), ADD.replace(right, wrong))
+        prove(tmp_path, sums(rng), ADD.replace(right, wrong))
 
 
 def synthesised(folder: Path, text: str) -> dict[str, Any]:

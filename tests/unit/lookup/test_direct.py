@@ -3,7 +3,6 @@
 import pytest
 from amaranth.hdl import ResetInserter, Signal
 
-from helpers.collisions import with_bad_collisions
 from helpers.packet_bench import assert_refused, simulate
 from vtep.lookup.direct import DirectTable
 
@@ -58,7 +57,7 @@ def test_lookups_among_writes_and_resets(rng, entries, clears):
                 busy = max(busy - 1, 0)
             await ctx.tick()
 
-    simulate(with_bad_collisions(ResetInserter(reset)(dut)), bench)
+    simulate(ResetInserter(reset)(dut), bench)
     assert collisions > 300
     assert resets
     assert any(reads)
@@ -118,7 +117,7 @@ def test_strobed_lookups_among_writes_and_reads(rng, entries, clears):
                 delays.add(since)
                 reading = None
 
-    simulate(with_bad_collisions(dut), bench)
+    simulate(dut, bench)
     assert len(shown) > 1000
     assert min(delays) == dut.latency + (entries > 32)
     assert max(delays) > dut.latency + 5

@@ -7,8 +7,9 @@ import pytest
 
 from vtep_sim.live.lab import what_is_missing
 
-# Where the modules of this folder, and those of the laboratory that makes the captures, are found.
-sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1] / "vectors")]
+# Where the modules of this folder, the helpers, and those of the laboratory that makes the captures, are found.
+TESTS = Path(__file__).parents[1]
+sys.path[:0] = [str(Path(__file__).parent), str(TESTS), str(TESTS / "vectors")]
 
 
 @pytest.fixture(scope="session", autouse=True)

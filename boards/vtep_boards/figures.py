@@ -1,7 +1,8 @@
-"""The table of what fits and how fast it is, from the reports of builds: ``python -m vtep_boards.figures``.
+"""The tables of what fits, how fast it is, and how it fills its lines: ``python -m vtep_boards.figures``.
 
 It gathers ``build/boards/*/report.json`` into ``docs/boards.json``, adding to what is there, and writes the table of
-that into ``docs/boards.md`` and ``README.md``.
+that into ``docs/boards.md`` and ``README.md``. What the system test of the gateway's rate measured goes into
+``docs/boards.md``, if that test has run.
 """
 
 import json
@@ -10,12 +11,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-__all__ = ["FIGURES", "PAGES", "insert", "summary", "table"]
+__all__ = ["FIGURES", "PAGES", "insert", "line_table", "summary", "table"]
 
 BUILDS = Path("build/boards")
 FIGURES = Path("docs/boards.json")
 PAGES = (Path("docs/boards.md"), Path("README.md"))
-_PLACE = re.compile(r"(?<=<!-- boards:table -->\n).*?(?=<!-- /boards:table -->)", re.DOTALL)
+LINE_USE = Path("build/system/gateway/line_use.json")
 _KINDS = {"lut4": "LUT4", "flip_flops": "FF", "block_rams": "DP16KD"}
 
 
@@ -45,11 +46,21 @@ def table(summaries: list[dict[str, Any]]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def insert(page: str, text: str) -> str:
+def line_table(uses: list[Mapping[str, float]]) -> str:
+    """Markdown: a row for each length of the tenant's frames."""
+    lines = ["| bytes | sent to the underlay | sent to the tenant | of what can leave there |", "|--:|--:|--:|--:|"]
+    for use in uses:
+        shares = (use["underlay"], use["tenant"], use["tenant"] / use["tenant_most"])
+        lines.append(f"| {use['bytes']:,} | {' | '.join(f'{100 * share:.1f} %' for share in shares)} |")
+    return "\n".join(lines) + "\n"
+
+
+def insert(page: str, text: str, name: str = "table") -> str:
     """Put a table in its place on the page."""
-    if not _PLACE.search(page):
+    place = re.compile(rf"(?<=<!-- boards:{name} -->\n).*?(?=<!-- /boards:{name} -->)", re.DOTALL)
+    if not place.search(page):
         raise ValueError("the page has no place for the table")
-    return _PLACE.sub(lambda _: text, page)
+    return place.sub(lambda _: text, page)
 
 
 def main() -> None:
@@ -65,6 +76,9 @@ def main() -> None:
     FIGURES.write_text(json.dumps(summaries, indent=1) + "\n")
     for page in PAGES:
         page.write_text(insert(page.read_text(), table(summaries)))
+    if LINE_USE.exists():
+        page = PAGES[0]
+        page.write_text(insert(page.read_text(), line_table(json.loads(LINE_USE.read_text())), "line"))
 
 
 if __name__ == "__main__":

@@ -1,6 +1,9 @@
 """A gigabit both ways at once: no frame is lost, and the underlay's line never waits for one."""
 
+import json
+from collections.abc import Sequence
 from itertools import pairwise
+from pathlib import Path
 
 from scapy.layers.inet import ICMP, IP
 from scapy.layers.l2 import Ether
@@ -8,7 +11,7 @@ from scapy.packet import Raw
 
 from .cases import case
 from .configs import OWN_IPV4, OWN_MAC
-from .gateway_bench import LINE_OVERHEAD, MIN_GAP, GatewayBench
+from .gateway_bench import LINE_OVERHEAD, MIN_GAP, GatewayBench, Sent
 from .gateway_traffic import tenant_frame, underlay_frame
 
 ADDED = 50
@@ -17,6 +20,15 @@ ADDED = 50
 BRIEF, ALL = (60, 256, 1514), (60, 61, 62, 63, 64, 65, 97, 128, 256, 512, 1024, 1280, 1514, 1946)
 VOLUME = 8000
 """Bytes at each size."""
+
+LINE_USE = Path("line_use.json")
+"""Where the case of all sizes leaves what it measured, in the folder that it runs in."""
+
+
+def used(bench: GatewayBench, frames: Sequence[Sent]) -> float:
+    """Share of the line, of the time between the ends of the first and the last frame."""
+    taken = sum(len(frame.data) + LINE_OVERHEAD for frame in frames[1:])
+    return taken * bench.byte / (frames[-1].end - frames[0].end)
 
 
 def rate_case(lengths, *, deep: bool):
@@ -27,6 +39,7 @@ def rate_case(lengths, *, deep: bool):
         """
         bench = GatewayBench(dut)
         await bench.start()
+        shares = []
         for length in lengths:
             count = max(6, VOLUME // length)
             # One frame more than is sent at a time, so that the next one is there when that has left.
@@ -38,12 +51,21 @@ def rate_case(lengths, *, deep: bool):
             frames = sent["underlay"]
             gaps = [bench.gap(before, after) for before, after in pairwise(frames)]
             assert set(gaps[len(ahead) :]) == {MIN_GAP}, f"{length} bytes: gaps {gaps}"
-            used = sum(len(frame.data) + LINE_OVERHEAD for frame in frames[1:])
-            share = used * bench.byte / (frames[-1].end - frames[0].end)
-            dut._log.warning("%d bytes: %.2f %% of the underlay's line", length, 100 * share)
-            assert share > 0.99
+            # The tenant's frames are shorter than those that bring them.
+            most = (length + LINE_OVERHEAD) / (length + ADDED + LINE_OVERHEAD)
+            share = {
+                "bytes": length,
+                "underlay": used(bench, frames),
+                "tenant": used(bench, sent["tenant"]),
+                "tenant_most": most,
+            }
+            dut._log.warning("%s", share)
+            assert share["underlay"] > 0.99
+            assert share["tenant"] > 0.99 * most
+            shares.append(share)
         if deep:
             await bench.check_counters()
+            LINE_USE.write_text(json.dumps(shares, indent=1) + "\n")
         assert await bench.gateway_counters("DropEvents") == await bench.gateway_counters("XmitError") == {}
 
     return case(run, deep=deep, name="any_size_fills_the_lines" if deep else "three_sizes_fill_the_lines")

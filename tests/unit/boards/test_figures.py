@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from vtep_boards.facts import BOARDS
-from vtep_boards.figures import FIGURES, PAGES, insert, summary, table
+from vtep_boards.figures import FIGURES, PAGES, insert, line_table, summary, table
 
 ROOT = Path(__file__).parents[3]
 
@@ -32,6 +32,16 @@ def test_a_row_of_the_table() -> None:
         "| any | gateway | 12,144 (50 %) | 100 (0 %) | 28 (50 %) | 70 MHz (+1.7 ns) | 160 MHz (+1.8 ns) "
         "| 140 MHz (+0.9 ns) | 2 |"
     )
+
+
+def test_a_row_of_the_table_of_lines() -> None:
+    use = {"bytes": 1514, "underlay": 0.99996, "tenant": 0.96, "tenant_most": 0.969}
+    assert line_table([use]).splitlines()[2] == "| 1,514 | 100.0 % | 96.0 % | 99.1 % |"
+
+
+def test_the_page_has_a_table_of_lines() -> None:
+    page = (ROOT / PAGES[0]).read_text()
+    assert insert(page, line_table([]), "line") != page
 
 
 @pytest.mark.parametrize("path", PAGES)

@@ -43,7 +43,10 @@ class RefusedError(Exception):
 
 _BOARD = typer.Argument(help="Board, by its name in [bold]vtep-board list[/].", show_default=False)
 _FOLDER = typer.Option(help="Where builds are, a folder each.")
-_DESIGN = typer.Option(help="What to build: gateway or media-converter (two MACs back to back).")
+_DESIGN = typer.Option(
+    help="What to build: gateway; gateway-serial-host, which answers and resolves nothing itself, as its host is "
+    "[bold]vtep-ctl host[/] on the serial line; media-converter, two MACs back to back."
+)
 _BUILDS = Path("build/boards")
 
 

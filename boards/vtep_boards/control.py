@@ -11,6 +11,7 @@ from vtep.control.register_bus import register_bus
 from vtep.control.register_file import RegisterFile
 from vtep.control.register_map import WORD_BITS, WORD_BYTES
 from vtep.control.serial_bridge import SerialBridge
+from vtep.local.mailbox import mailbox_signature
 from vtep.local.neighbors import Place
 from vtep.local.sequencer import table_write
 from vtep.mac.rgmii import link_layout
@@ -21,13 +22,23 @@ READ_LATENCY = 2
 """Clocks until the local stack shows a byte of an entry."""
 
 
+def _neighbor_ports(neighbors: int) -> dict[str, Any]:
+    return {
+        "write": Out(stream.Signature(table_write(neighbors))),
+        "read": Out(1),
+        "read_index": Out(range(neighbors)),
+        "read_place": Out(PLACE_BITS),
+        "read_data": In(8),
+    }
+
+
 class GatewayControl(wiring.Component):
     """`SerialBridge` in front of the core's registers, from 0 on, and of `gateway_registers`, from `GATEWAY_BASE` on.
 
     Parameters
     ----------
-    configuration, neighbors : int
-        See `gateway_registers`.
+    configuration, neighbors, mailbox : int
+        See `gateway_registers`; either neighbours or a mailbox.
     clock_hz, baud : int
         See `SerialBridge`.
 
@@ -40,7 +51,9 @@ class GatewayControl(wiring.Component):
     links : array of `link_layout`, in
         Of the tenant's and the underlay's port.
     write, read, read_index, read_place, read_data
-        For `LocalStack`. Four bytes are read in as many clocks.
+        For `LocalStack`, where there are neighbours. Four bytes are read in as many clocks.
+    mailbox : Out(`mailbox_signature`)
+        For `HostMailbox`, where there is one.
     clear, take_snapshot, read_counter, counter_index, read_snapshot : out; counters_busy, counter_value : in
         For `GatewayCounters`.
 
@@ -51,12 +64,15 @@ class GatewayControl(wiring.Component):
     Raises
     ------
     ValueError
-        As `SerialBridge`.
+        As `SerialBridge`; neither neighbours nor a mailbox, or both.
     """
 
-    def __init__(self, configuration: int, neighbors: int, clock_hz: int, baud: int) -> None:
+    def __init__(self, configuration: int, clock_hz: int, baud: int, *, neighbors: int = 0, mailbox: int = 0) -> None:
+        if bool(neighbors) == bool(mailbox):
+            raise ValueError(f"there are neighbors or a mailbox, not {neighbors} and {mailbox}")
         self._neighbors = neighbors
-        self._file = RegisterFile(gateway_registers(configuration, neighbors))
+        self._mailbox = mailbox
+        self._file = RegisterFile(gateway_registers(configuration, neighbors, mailbox=mailbox))
         self._bridge = SerialBridge(GATEWAY_BASE.bit_length(), clock_hz, baud)
         super().__init__(
             {
@@ -64,11 +80,7 @@ class GatewayControl(wiring.Component):
                 "serial_tx": Out(1, init=1),
                 "core": Out(register_bus(GATEWAY_BASE.bit_length() - 1)),
                 "links": In(link_layout()).array(2),
-                "write": Out(stream.Signature(table_write(neighbors))),
-                "read": Out(1),
-                "read_index": Out(range(neighbors)),
-                "read_place": Out(PLACE_BITS),
-                "read_data": In(8),
+                **(_neighbor_ports(neighbors) if neighbors else {"mailbox": Out(mailbox_signature())}),
                 "clear": Out(1),
                 "take_snapshot": Out(1),
                 "read_counter": Out(1),
@@ -89,8 +101,12 @@ class GatewayControl(wiring.Component):
                 register.status["speed"].eq(link.speed.as_value()),
                 register.status["full_duplex"].eq(link.full_duplex),
             ]
-        self._write_neighbors(m)
-        self._read_neighbors(m)
+        if self._neighbors:
+            self._write_neighbors(m)
+            self._read_neighbors(m)
+        else:
+            self._receive_frames(m)
+            self._send_frames(m)
         self._counters(m)
 
         master, own, core = bridge.bus, file.bus, self.core
@@ -140,6 +156,41 @@ class GatewayControl(wiring.Component):
             self.read_place.eq(Cat(asked[1] | asked[3], asked[2] | asked[3], word)),
             self._file.neighbor_status.status["reading"].eq(steps.any()),
             self._file.neighbor_data.status["data"].eq(octets),
+        ]
+
+    def _receive_frames(self, m: Module) -> None:
+        file, mailbox = self._file, self.mailbox
+        read, take = file.host_read, file.host_take
+        m.d.sync += [
+            read.refuse.eq(~mailbox.received),
+            take.refuse.eq(~mailbox.received | ~take.value["take"]),
+            mailbox.word.eq(read.value["word"]),
+            # A clock behind the access, with the word.
+            mailbox.read.eq(read.strobe),
+        ]
+        m.d.comb += [
+            mailbox.take.eq(take.strobe),
+            file.host_status.status["received"].eq(mailbox.received),
+            file.host_status.status["reading"].eq(mailbox.reading | mailbox.read),
+            file.host_length.status["length"].eq(Mux(mailbox.received, mailbox.length, 0)),
+            file.host_data.status["data"].eq(mailbox.data),
+        ]
+
+    def _send_frames(self, m: Module) -> None:
+        file, mailbox = self._file, self.mailbox
+        write, send = file.host_write, file.host_send
+        length = send.value["length"]
+        words = (length + (WORD_BYTES - 1))[(WORD_BYTES - 1).bit_length() :]
+        m.d.sync += [
+            write.refuse.eq(mailbox.full),
+            send.refuse.eq(length.any() & (words != mailbox.written)),
+        ]
+        m.d.comb += [
+            mailbox.append.eq(write.strobe),
+            mailbox.append_data.eq(write.value["data"]),
+            mailbox.send.eq(send.strobe),
+            mailbox.send_length.eq(length),
+            file.host_status.status["sending"].eq(mailbox.sending),
         ]
 
     def _counters(self, m: Module) -> None:

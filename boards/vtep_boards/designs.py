@@ -1,6 +1,6 @@
 """The designs by name, as the command line builds them for a board."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -10,13 +10,14 @@ from amaranth.lib import wiring
 from vtep.config import Mode, VtepParameters
 from vtep.control.initial import Initial, dumps
 from vtep.control.registers import build_hash
+from vtep.local.neighbors import Neighbor
 from vtep_host.config import load
 from vtep_host.difference import contents
 from vtep_host.neighbors import place
 from vtep_host.tables import limits_of
 
 from .facts.board import CAPACITY, Board
-from .gateway import GATEWAY, NEIGHBORS, Gateway
+from .gateway import GATEWAY, NEIGHBORS, Gateway, Host
 from .media_converter import MediaConverter
 from .registers import configuration_hash
 
@@ -41,11 +42,30 @@ def _gateway(board: Board, config: Path | None) -> Made:
     if config is not None:
         table, placed = place(load(config, limits_of(build, NEIGHBORS)), NEIGHBORS)
         initial, neighbors = contents(placed, build), [one for one in table if one is not None]
+    return _made("gateway", board, build, initial, neighbors=neighbors)
+
+
+def _gateway_with_serial_host(board: Board, config: Path | None) -> Made:
+    build = gateway_parameters(board)
+    initial = Initial({}, ()) if config is None else contents(load(config, limits_of(build)), build)
+    return _made("gateway-serial-host", board, build, initial, host=Host.SERIAL)
+
+
+def _made(
+    name: str,
+    board: Board,
+    build: VtepParameters,
+    initial: Initial,
+    *,
+    host: Host = Host.LOCAL,
+    neighbors: Sequence[Neighbor] = (),
+) -> Made:
     configuration = configuration_hash(board.name, "\n".join([dumps(initial, build), *map(repr, neighbors)]))
     parameters = {key: value.value if isinstance(value, Mode) else value for key, value in asdict(build).items()}
-    design = Gateway(build, *initial, initial=neighbors, configuration=configuration, in_band=board.phy.status is None)
+    in_band = board.phy.status is None
+    design = Gateway(build, *initial, host=host, initial=neighbors, configuration=configuration, in_band=in_band)
     return design, {
-        "design": "gateway",
+        "design": name,
         "build_hash": f"{build_hash(build):#010x}",
         "configuration_hash": f"{configuration:#010x}",
         "parameters": parameters,
@@ -60,5 +80,6 @@ def _media_converter(board: Board, config: Path | None) -> Made:
 
 DESIGNS: dict[str, Callable[[Board, Path | None], Made]] = {
     "gateway": _gateway,
+    "gateway-serial-host": _gateway_with_serial_host,
     "media-converter": _media_converter,
 }

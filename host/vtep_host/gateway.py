@@ -62,7 +62,7 @@ class Gateway:
     ----------
     registers : Registers
     capacity : int
-        Entries of the table of neighbours.
+        Entries of the table of neighbours; 0: there is a mailbox, see `Mailbox`.
 
     Raises
     ------
@@ -75,7 +75,7 @@ class Gateway:
     def __init__(self, transport: Transport, base: int = GATEWAY_BASE, *, timeout: float = 10.0) -> None:
         self._timeout = timeout
         # Addresses are the same in all builds.
-        self.registers = Registers(transport, gateway_registers(0, 1), base)
+        self.registers = Registers(transport, gateway_registers(0, 1, mailbox=1), base)
         version = self.registers["VERSION"].read_fields()
         if version["major"] != VERSION[0] or version["minor"] < VERSION[1]:
             raise WrongDeviceError(
@@ -154,9 +154,9 @@ class Gateway:
         """
         places = enumerate(entry_bytes(neighbor)) if neighbor is not None else [(int(Place.FAMILY), 0)]
         for place, octet in places:
-            self._wait("NEIGHBOR_STATUS", "writing")
+            self.wait("NEIGHBOR_STATUS", "writing")
             self.registers["NEIGHBOR_WRITE"].write_fields(index=index, place=place, data=octet)
-        self._wait("NEIGHBOR_STATUS", "writing")
+        self.wait("NEIGHBOR_STATUS", "writing")
 
     def read_counters(self, names: Iterable[str] = GATEWAY_COUNTERS, *, snapshot: bool = False) -> dict[str, int]:
         """Values of counters by their names, as they are or as they were in the last snapshot.
@@ -172,9 +172,9 @@ class Gateway:
         for name in names:
             if name not in GATEWAY_COUNTERS:
                 raise ValueError(f"a gateway has no counter {name!r}")
-            self._wait("COUNTER_STATUS", "busy")
+            self.wait("COUNTER_STATUS", "busy")
             self.registers["COUNTER_COMMAND"].write_fields(address=GATEWAY_COUNTERS.index(name), snapshot=snapshot)
-            self._wait("COUNTER_STATUS", "busy")
+            self.wait("COUNTER_STATUS", "busy")
             values[name] = read_counter_value(self.registers)
         return values
 
@@ -203,17 +203,24 @@ class Gateway:
 
     def _read(self, index: int, place: int) -> bytes:
         """Four bytes of an entry."""
-        self._wait("NEIGHBOR_STATUS", "reading")
+        self.wait("NEIGHBOR_STATUS", "reading")
         self.registers["NEIGHBOR_READ"].write_fields(index=index, place=place)
-        self._wait("NEIGHBOR_STATUS", "reading")
+        self.wait("NEIGHBOR_STATUS", "reading")
         return self.registers["NEIGHBOR_DATA"].read().to_bytes(WORD_BYTES, "little")
 
     def _command_counters(self, command: str) -> None:
-        self._wait("COUNTER_STATUS", "busy")
+        self.wait("COUNTER_STATUS", "busy")
         self.registers["COUNTER_CONTROL"].write_fields(**{command: 1})
-        self._wait("COUNTER_STATUS", "busy")
+        self.wait("COUNTER_STATUS", "busy")
 
-    def _wait(self, register: str, bit: str) -> None:
+    def wait(self, register: str, bit: str) -> None:
+        """Wait until a busy bit is clear.
+
+        Raises
+        ------
+        DeviceTimeoutError
+            It stays set.
+        """
         wait_until_clear(self.registers, register, bit, self._timeout, " of the gateway")
 
 

@@ -17,18 +17,25 @@ from vtep.control.counters import counter_map
 from .adopt import read_state
 from .config import Config, Limits, load
 from .controller import Controller
-from .device import Device
+from .device import Device, WrongDeviceError
 from .difference import State
 from .display import configuration, console, counter_tables, device_line, gateway_tables
 from .gateway import Gateway, find_gateway
+from .host_port import Carried, carry, until_interrupted
+from .interfaces.interface import FORMS as INTERFACES
+from .interfaces.interface import InterfaceError, Setup, open_interface
 from .lines import FORMS, ViaError, open_via
+from .mailbox import Mailbox
 from .neighbors import address_of, unplace
 from .plain import differences, named, plain
 from .tables import counter_names, limits_of
+from .transport import TransportError
 
 __all__ = ["DIFFERENT", "add_commands"]
 
 DIFFERENT = 1
+MAC_BYTES = 6
+ETHERNET_BYTES = 14
 EXIT_CODES = (
     "Exit codes: 0 done; 1 (verify) the device holds something else; 2 options or configuration refused, nothing was "
     "changed; 3 the device or the way to it failed."
@@ -43,7 +50,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="For programs: JSON instead
 
 def add_commands(app: typer.Typer) -> None:
     """Add them to a command line."""
-    for command in (apply, show, verify, counters, watch):
+    for command in (apply, show, verify, counters, watch, host):
         app.command(epilog=EXIT_CODES)(command)
 
 
@@ -183,6 +190,55 @@ def watch(
                     live.update(counter_tables(values, rates), refresh=True)
                 else:
                     out.print(counter_tables(values, rates))
+
+
+def host(
+    context: typer.Context,
+    interface: Annotated[str, typer.Argument(help=f"{INTERFACES}.", show_default=False)],
+    pause: Annotated[
+        float, typer.Option(help="Seconds until an idle device is asked for frames again.", min=0.001)
+    ] = 0.02,
+    seconds: Annotated[
+        float | None, typer.Option(help="End after this time instead of at Ctrl-C.", min=0.0, show_default=False)
+    ] = None,
+) -> None:
+    """Be the host of a gateway without a local stack: join its host port to a network interface.
+
+    Frames for the gateway itself (ARP, ping, routing protocols) go to that interface, and what is sent there leaves at
+    the gateway's underlay port. A TAP device gets the VTEP's MAC address, and is gone in the end; its IP addresses are
+    up to you. A serial line carries some kilobytes a second.
+    """
+    carried = Carried()
+    with _target(context) as target:
+        if target.gateway is None:
+            raise WrongDeviceError("there is no gateway around this core: its host port is an AXI4-Stream")
+        mailbox = Mailbox(target.gateway)
+        own = target.device.read_settings()["mac"].to_bytes(MAC_BYTES)
+        try:
+            joined = open_interface(interface, Setup(mailbox.longest - ETHERNET_BYTES, own))
+        except InterfaceError as error:
+            raise ViaError(str(error)) from None
+        out = console()
+        out.print(f"host: {interface} is joined to the host port; Ctrl-C ends it", markup=False)
+        end = None if seconds is None else time.monotonic() + seconds
+        try:
+            with until_interrupted() as interrupted:
+                carry(
+                    mailbox,
+                    joined,
+                    carried,
+                    pause=pause,
+                    ended=lambda: interrupted() or (end is not None and time.monotonic() >= end),
+                )
+        except InterfaceError as error:
+            raise TransportError(str(error)) from None
+        finally:
+            joined.close()
+            out.print(
+                f"{carried.received} frames from the gateway, {carried.sent} to it; {carried.refused} not taken by the "
+                f"interface, {carried.left_out} too long for the gateway",
+                markup=False,
+            )
 
 
 def _is_live(as_json: bool) -> bool:

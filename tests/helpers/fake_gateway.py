@@ -6,23 +6,34 @@ from vtep_host.transport import AccessRefusedError
 
 from .fake_device import FakeDevice
 
+MAILBOX = 2000
+"""Bytes of the longest frame that a mailbox takes."""
+
 
 class FakeGateway:
     """A transport to ``core`` below `GATEWAY_BASE`, and to registers as those of `gateway_registers` from there on.
 
     ``entries``: bytes of the table of neighbours; ``counters``, ``copies``: by name; ``lag``: how many reads of a
     status register show it busy; ``log``: (register, value or None) of every access to the gateway's own.
+
+    Without ``neighbors`` it has a mailbox: ``waiting`` are frames to be read, ``sent`` those that were sent,
+    ``written`` what was written of the next one.
     """
 
     def __init__(self, core: FakeDevice, *, neighbors: int = 16, configuration: int = 0xC0FFEE42, lag: int = 0) -> None:
         self.core, self.lag = core, lag
-        self.map = gateway_registers(configuration, neighbors)
+        self.map = gateway_registers(configuration, neighbors, mailbox=0 if neighbors else MAILBOX)
         self.words = {register.name: register.reset for _, register, _ in self.map.words()}
         self.entries = [bytearray(ENTRY_BYTES) for _ in range(neighbors)]
         self.counters: dict[str, int] = {}
         self.copies: dict[str, int] = {}
         self.busy = {"NEIGHBOR_STATUS.writing": 0, "NEIGHBOR_STATUS.reading": 0, "COUNTER_STATUS.busy": 0}
         self.log: list[tuple[str, int | None]] = []
+        self.waiting: list[bytes] = []
+        self.sent: list[bytes] = []
+        self.written = b""
+        if not neighbors:
+            self.busy |= {"HOST_STATUS.reading": 0, "HOST_STATUS.sending": 0}
 
     def resolve(self, index: int, mac: bytes, state: State = State.REACHABLE) -> None:
         """Let a neighbour be known."""
@@ -49,6 +60,8 @@ class FakeGateway:
         if not register.readable:
             raise AccessRefusedError(register.name)
         value = self.words[register.name]
+        if register.name == "HOST_LENGTH":
+            value = len(self.waiting[0]) if self.waiting else 0
         for bit in self.busy:
             name, _, field = bit.partition(".")
             if name == register.name and self.busy[bit]:
@@ -101,3 +114,24 @@ class FakeGateway:
         value = (self.copies if snapshot else self.counters).get(GATEWAY_COUNTERS[address], 0)
         self.words["COUNTER_LOW"], self.words["COUNTER_HIGH"] = value & 0xFFFFFFFF, value >> 32
         self.busy["COUNTER_STATUS.busy"] = self.lag
+
+    def _host_read(self, word):
+        frame = self.waiting[0]
+        assert 4 * word < len(frame)
+        self.words["HOST_DATA"] = int.from_bytes(frame[4 * word : 4 * word + 4].ljust(4, b"\xa5"), "little")
+        self.busy["HOST_STATUS.reading"] = self.lag
+
+    def _host_take(self, take):
+        assert take
+        self.waiting.pop(0)
+
+    def _host_write(self, data):
+        self.written += data.to_bytes(4, "little")
+        assert len(self.written) <= MAILBOX
+
+    def _host_send(self, length):
+        if length:
+            assert len(self.written) == -(-length // 4) * 4
+            self.sent.append(self.written[:length])
+            self.busy["HOST_STATUS.sending"] = self.lag
+        self.written = b""

@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from vtep_host.config import load
+from vtep_host.interfaces.packet_socket import PacketSocket
 from vtep_sim.captures import read_capture
 from vtep_sim.compare import compare_counters, compare_frames
 from vtep_sim.golden import Frame, GoldenModel
 from vtep_sim.live.lab import LiveLab
 from vtep_sim.live.namespace import Namespace
-from vtep_sim.live.packet_socket import PacketSocket
 
 VTEP_MAC, PEER_MAC = "02:00:00:00:00:01", "02:00:00:00:00:02"
 LOCAL_MACS, REMOTE_MACS = bytes.fromhex("525400000001")[:5], bytes.fromhex("525400000102")[:5]

@@ -10,8 +10,8 @@ from kernel_lab.offload import offloads_off
 from scapy.layers.l2 import Ether
 from scapy.packet import Raw
 
+from vtep_host.interfaces.packet_socket import PacketSocket
 from vtep_sim.live.namespace import Namespace
-from vtep_sim.live.packet_socket import PacketSocket
 
 WAIT = 10.0
 SENTINEL = 0x88B5

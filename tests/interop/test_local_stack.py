@@ -15,8 +15,8 @@ from kernel_peer import OURS, PEER, PEER_MAC, VTEP_MAC, Setting
 
 from helpers.local_bench import Stack, neighbor, number
 from vtep.local.neighbors import State
+from vtep_host.interfaces.packet_socket import PacketSocket
 from vtep_sim.live.lab import LiveLab
-from vtep_sim.live.packet_socket import PacketSocket
 
 IDLE_CLOCKS = 100
 """Clocks that the stack runs on where no frame is there."""

@@ -2,12 +2,12 @@
 
 import pytest
 from vtep_cases.collected import FULL, check, collect
-from vtep_cases.gateway_designs import GATEWAY
+from vtep_cases.gateway_designs import GATEWAY, SERIAL_HOST, GatewayBuild
 
 
-def cases(*modules: str) -> list:
+def cases(*modules: str, build: GatewayBuild = GATEWAY) -> list:
     """Every test of ``modules`` that this run has."""
-    return [param for module in modules for param in collect([GATEWAY], module, lambda _, case: FULL or not case.deep)]
+    return [param for module in modules for param in collect([build], module, lambda _, case: FULL or not case.deep)]
 
 
 @pytest.mark.parametrize(("build", "module", "name"), cases("gateway_traffic", "gateway_speeds"))
@@ -22,4 +22,9 @@ def test_local(simulations, build, module, name):
 
 @pytest.mark.parametrize(("build", "module", "name"), cases("gateway_rate"))
 def test_rate(simulations, build, module, name):
+    check(simulations, build, module, name)
+
+
+@pytest.mark.parametrize(("build", "module", "name"), cases("gateway_host", build=SERIAL_HOST))
+def test_serial_host(simulations, build, module, name):
     check(simulations, build, module, name)

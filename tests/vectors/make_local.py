@@ -17,8 +17,8 @@ from kernel_lab.offload import offloads_off
 from scapy.layers.inet6 import ICMPv6ND_NS, ICMPv6NDOptSrcLLAddr, IPv6
 from scapy.layers.l2 import ARP, Ether
 
+from vtep_host.interfaces.packet_socket import PacketSocket
 from vtep_sim.live.namespace import Namespace
-from vtep_sim.live.packet_socket import PacketSocket
 
 FOLDER = Path(__file__).resolve().parent / "local"
 GATEWAY_MAC, HOST_MAC = "02:00:00:00:00:01", "02:00:00:00:00:02"

@@ -1,6 +1,9 @@
 """Registers of a gateway beside those of its core, declared once, and the counters behind them by their names."""
 
+from ..config import LENGTH_BITS
 from .register_map import (
+    WORD_BITS,
+    WORD_BYTES,
     Choice,
     Register,
     RegisterMap,
@@ -19,12 +22,13 @@ __all__ = [
     "MAGIC",
     "PLACE_BITS",
     "PORTS",
+    "WORD_INDEX_BITS",
     "gateway_registers",
 ]
 
 LETTERS = b"GATE"
 MAGIC = int.from_bytes(LETTERS)
-VERSION = (1, 1)
+VERSION = (1, 2)
 MAP_BYTES = 1 << 12
 
 GATEWAY_BASE = 1 << 12
@@ -84,25 +88,36 @@ COUNTER_ADDRESS_BITS = 8
 INDEX_BITS = 6
 PLACE_BITS = 5
 """Of a place in the entry of a neighbour."""
+WORD_INDEX_BITS = LENGTH_BITS - (WORD_BYTES - 1).bit_length()
+"""Of the number of a word of a frame."""
 
 
-def gateway_registers(configuration: int, neighbors: int) -> RegisterMap:
-    """Declare the registers.
+def gateway_registers(configuration: int, neighbors: int, *, mailbox: int = 0) -> RegisterMap:
+    """Declare the registers. Those of the neighbours or those of the mailbox may be left out, none moves by that.
 
     Parameters
     ----------
     configuration : int
         32 bits that tell bitstreams of one build apart.
     neighbors : int
-        Entries of the table of neighbours, 1 .. 64.
+        Entries of the table of neighbours, 0 .. 64.
+    mailbox : int
+        Bytes of the longest frame for the host port that can be written to the mailbox; 0: there is none.
     """
     return RegisterMap(
         name="gateway",
         title="OpenVTEP gateway",
-        description="What a gateway has beside its core: identification, links, neighbours, and the counters of its "
-        "MACs and its local stack. The rules of access are those of the core's registers.",
+        description="What a gateway has beside its core: identification, links, neighbours or the mailbox of the host "
+        "port, and the counters of its MACs and its local stack. The rules of access are the core's.",
         size=MAP_BYTES,
-        registers=(*_identification(configuration), *_links(), *_neighbors(neighbors), *_counters()),
+        registers=(
+            *_identification(configuration),
+            *_links(),
+            _number_of_neighbors(neighbors),
+            *(_neighbors() if neighbors else ()),
+            *_counters(),
+            *(_mailbox(mailbox) if mailbox else ()),
+        ),
     )
 
 
@@ -140,16 +155,27 @@ def _links() -> tuple[Register, ...]:
     )
 
 
-def _neighbors(neighbors: int) -> tuple[Register, ...]:
+def _number_of_neighbors(neighbors: int) -> Register:
+    return Register(
+        name="NEIGHBORS",
+        address=0x020,
+        description="Table of the neighbours whose MAC addresses the gateway finds out. A tunnel whose MAC address "
+        "is 00:00:00:00:00:NN goes to neighbour NN.",
+        fields=(
+            constant_field(
+                "entries",
+                0,
+                7,
+                neighbors,
+                "Number of entries; 0: there is no local stack, and the host port's frames are in the mailbox.",
+            ),
+        ),
+    )
+
+
+def _neighbors() -> tuple[Register, ...]:
     index = command_field("index", 16, "Which entry; refused if there is none.", width=INDEX_BITS)
     return (
-        Register(
-            name="NEIGHBORS",
-            address=0x020,
-            description="Table of the neighbours whose MAC addresses the gateway finds out. A tunnel whose MAC address "
-            "is 00:00:00:00:00:NN goes to neighbour NN.",
-            fields=(constant_field("entries", 0, 7, neighbors, "Number of entries."),),
-        ),
         Register(
             name="NEIGHBOR_STATUS",
             address=0x024,
@@ -252,5 +278,67 @@ def _counters() -> tuple[Register, ...]:
             guard=guard,
             description=value,
             fields=(status_field("value", 0, "Bits 63 .. 32.", width=32),),
+        ),
+    )
+
+
+def _mailbox(longest: int) -> tuple[Register, ...]:
+    reading, sending = "HOST_STATUS.reading", "HOST_STATUS.sending"
+    refused = "Refused with an error while {} is set"
+    return (
+        Register(
+            name="HOST_STATUS",
+            address=0x060,
+            description="State of the mailbox, which has the host port's frames, without FCS.",
+            fields=(
+                status_field("received", 0, "A frame waits to be read."),
+                status_field("reading", 1, "A read of a word is under way."),
+                status_field("sending", 2, "A frame has not left yet."),
+                constant_field("longest", 16, LENGTH_BITS, longest, "Bytes of the longest frame that can be written."),
+            ),
+        ),
+        Register(
+            name="HOST_LENGTH",
+            address=0x064,
+            description="The frame that waits to be read.",
+            fields=(status_field("length", 0, "Its length in bytes; 0 without one.", width=LENGTH_BITS),),
+        ),
+        Register(
+            name="HOST_READ",
+            address=0x068,
+            guard=reading,
+            description="Read four bytes of that frame into HOST_DATA. Refused with an error where no frame waits, and "
+            f"while {reading} is set.",
+            fields=(command_field("word", 0, "Number of the first byte over 4.", width=WORD_INDEX_BITS),),
+        ),
+        Register(
+            name="HOST_DATA",
+            address=0x06C,
+            guard=reading,
+            description=f"The bytes that were read last; behind the frame's end anything. {refused.format(reading)}.",
+            fields=(status_field("data", 0, "The first byte is bits 7 .. 0.", width=WORD_BITS),),
+        ),
+        Register(
+            name="HOST_TAKE",
+            address=0x070,
+            guard=reading,
+            description=f"Be done with that frame. {refused.format(reading)}, and where no frame waits.",
+            fields=(command_field("take", 0, "Refused if 0."),),
+        ),
+        Register(
+            name="HOST_WRITE",
+            address=0x074,
+            guard=sending,
+            description=f"Write the next four bytes of a frame for the host port. {refused.format(sending)}, and where "
+            "the longest frame is there already.",
+            fields=(command_field("data", 0, "The first byte is bits 7 .. 0.", width=WORD_BITS),),
+        ),
+        Register(
+            name="HOST_SEND",
+            address=0x078,
+            guard=sending,
+            description=f"Send what was written. {refused.format(sending)}, and for a length that does not end in the "
+            "word that was written last.",
+            fields=(command_field("length", 0, "Bytes of the frame; 0: forget what was written.", width=LENGTH_BITS),),
         ),
     )

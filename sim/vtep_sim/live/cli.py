@@ -6,11 +6,11 @@ from typing import Annotated
 import typer
 
 from vtep.config import Mode
+from vtep_host.interfaces.interface import FORMS
 
 from ..console import console, message
 from ..options import BROKEN, DIFFERENT, REFUSED, ModeOption, literals, path_option, refusals
 from ..runner import UsageError, make_parameters
-from .interfaces import FORMS
 
 __all__ = ["live", "live_demo"]
 

@@ -8,9 +8,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from selectors import EVENT_READ, BaseSelector
 
+from vtep_host.interfaces.interface import InterfaceError
+
 from ..harness import PORTS, Simulator
 from ..register_socket import RegisterSocket
-from .interfaces import InterfaceError
 from .ports import InputFrame, LivePort
 
 __all__ = ["Engine", "Pace"]

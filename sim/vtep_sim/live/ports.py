@@ -5,7 +5,8 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from .interfaces import Interface
+from vtep_host.interfaces.interface import Interface
+
 from .recording import Recording
 
 __all__ = ["InputFrame", "LivePort", "PortCounts"]

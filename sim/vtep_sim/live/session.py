@@ -12,6 +12,7 @@ from types import FrameType
 from vtep.config import VtepParameters
 from vtep.control.counters import counter_map
 from vtep_host.config import Config, load
+from vtep_host.interfaces.interface import InterfaceError, Setup, open_interface
 from vtep_host.tables import limits_of
 
 from ..captures import OutputFiles
@@ -21,7 +22,6 @@ from ..register_socket import RegisterSocket, SocketError
 from ..runner import UsageError, refuse_clashes
 from .display import Display, Refresher, losses, showing, shown
 from .engine import Engine
-from .interfaces import InterfaceError, Setup, open_interface
 from .ports import LivePort
 from .recording import Recording
 from .report import LiveReport

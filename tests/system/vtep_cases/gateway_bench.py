@@ -117,9 +117,16 @@ class GatewayBench:
         ``gateway_pads``.
     apart : float
         By how many parts in a million the tenant's clock is faster than the gateway's, and the underlay's slower.
+    local : bool
+        The gateway has a local stack, and no mailbox.
+
+    Attributes
+    ----------
+    punted : list of bytes
+        What the last `exchange` brought to the host port.
     """
 
-    def __init__(self, dut, *, apart: float = 0.0) -> None:
+    def __init__(self, dut, *, apart: float = 0.0, local: bool = True) -> None:
         logging.getLogger("cocotb").setLevel(logging.WARNING)
         self.dut = dut
         self.phys: dict[str, Phy] = {}
@@ -128,11 +135,13 @@ class GatewayBench:
             self.phys[port] = Phy(*wires, slower=1 - apart / 1e6 if port == TENANT else 1 + apart / 1e6)
         self.speed = 1000
         self.model = GoldenModel(CONFIG, max_frame_length=PARAMETERS.max_frame_length)
+        self.local = local
+        self.punted: list[bytes] = []
         self.known: dict[int, bytes] = {}
         self.counts: Counter[str] = Counter()
         self.registers = {
             **{(0, one.name): one.address for one in vtep_registers(PARAMETERS)},
-            **{(1, one.name): GATEWAY_BASE + one.address for one in gateway_registers(0, len(MACS))},
+            **{(1, one.name): GATEWAY_BASE + one.address for one in gateway_registers(0, len(MACS), mailbox=1)},
         }
 
     async def start(self, *, speed: int = 1000, resolve: bool = True) -> None:
@@ -153,7 +162,7 @@ class GatewayBench:
             await Timer(1000 + wait, "ns")
         # Until the tables are loaded, frames wait; counters are cleared.
         await Timer(3000 * CORE, "fs")
-        if resolve:
+        if resolve and self.local:
             await self.resolve(0, 1)
         # Not before, as at 10 Mb/s the neighbours would be asked again before they have answered.
         if speed != self.speed:
@@ -255,8 +264,10 @@ class GatewayBench:
             self._set_gap(TENANT, MIN_GAP)
             cocotb.start_soon(self._hurried(len(tenant) - hurry, gaps[0]))
         prediction = self.model.run(frames[TENANT], frames[UNDERLAY], [Frame(answer) for answer in answers])
+        self.punted = [frame.data for frame in prediction.host]
         prediction.host.clear()
-        self._route(prediction)
+        if self.local:
+            self._route(prediction)
 
         sent = await self._collect(quiet)
         outputs = Outputs(*([Frame(one.data) for one in sent[port]] for port in PORTS), [])
@@ -367,6 +378,27 @@ class GatewayBench:
         places = {name: place for place, name in enumerate(GATEWAY_COUNTERS) if part in name}
         values = await self.counters(1, places.values())
         return {name: value for name, value in zip(places, values, strict=True) if value}
+
+    # The mailbox.
+
+    async def receive(self) -> bytes | None:
+        """Take a frame of the host port; None where there is none."""
+        (length,) = await self.read(1, "HOST_LENGTH")
+        if not length:
+            return None
+        content = b""
+        for word in range(-(-length // 4)):
+            await self.write(1, "HOST_READ", word)
+            (data,) = await self.read(1, "HOST_DATA")
+            content += data.to_bytes(4, "little")
+        await self.write(1, "HOST_TAKE", 1)
+        return content[:length]
+
+    async def send(self, frame: bytes) -> None:
+        """Send a frame for the host port."""
+        for start in range(0, len(frame), 4):
+            await self.write(1, "HOST_WRITE", int.from_bytes(frame[start : start + 4], "little"))
+        await self.write(1, "HOST_SEND", len(frame))
 
     async def check_counters(self, *, core: bool = True, punts: bool = False) -> None:
         """Compare all counters with what they have to be; of those of `LOCAL_EVENTS`, what ``counts`` has.

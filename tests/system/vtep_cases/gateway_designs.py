@@ -13,7 +13,7 @@ from vtep.config import VtepParameters
 from vtep.local.neighbors import Neighbor
 from vtep.verilog import to_verilog
 from vtep_boards.design import design_signature
-from vtep_boards.gateway import Gateway
+from vtep_boards.gateway import Gateway, Host
 from vtep_host.config import Config
 from vtep_host.difference import contents
 from vtep_sim.cocotb.build import RGMII_PADS, prepare_design
@@ -21,7 +21,7 @@ from vtep_sim.harness.build import cached_verilog
 
 from .configs import HOST_A, HOST_B, HOST_C, OWN_IPV4, OWN_IPV6, OWN_MAC, fdb, make, tunnel, vni
 
-__all__ = ["CLOCK_HZ", "CONFIG", "DIVISOR", "GATEWAY", "NEIGHBORS", "SECOND", "GatewayBuild"]
+__all__ = ["CLOCK_HZ", "CONFIG", "DIVISOR", "GATEWAY", "NEIGHBORS", "SECOND", "SERIAL_HOST", "GatewayBuild"]
 
 BOARDS = Path(vtep_boards.__file__).parent
 DOMAINS = ("sync", "tx", "rx0", "rx1")
@@ -66,7 +66,10 @@ CONFIG = _config()
 class ClockedGateway(wiring.Component):
     """A gateway with all its clocks and resets as ports."""
 
-    def __init__(self) -> None:
+    def __init__(self, host: Host) -> None:
+        self._host: dict[str, Any] = {"host": host}
+        if host is Host.LOCAL:
+            self._host |= {"neighbors": len(NEIGHBORS) + 1, "initial": NEIGHBORS}
         clocks = {f"{domain}_{kind}": In(1) for domain in DOMAINS for kind in ("clk", "rst")}
         super().__init__({**clocks, "gateway": Out(design_signature())})
 
@@ -75,8 +78,7 @@ class ClockedGateway(wiring.Component):
         m.submodules.gateway = gateway = Gateway(
             PARAMETERS,
             *contents(CONFIG, PARAMETERS),
-            neighbors=len(NEIGHBORS) + 1,
-            initial=NEIGHBORS,
+            **self._host,
             in_band=False,
             clock_hz=CLOCK_HZ,
             baud=CLOCK_HZ // DIVISOR,
@@ -101,6 +103,7 @@ class GatewayBuild:
 
     name: str = "gateway"
     deep: bool = False
+    host: Host = Host.LOCAL
     parameters: ClassVar[VtepParameters] = PARAMETERS
     top: ClassVar[str] = "gateway_pads"
     environment: ClassVar[dict[str, str]] = {}
@@ -115,7 +118,8 @@ class GatewayBuild:
         # The rest of its sources is in the key already.
         sources = [Path(__file__), Path(__file__).with_name("configs.py"), *sorted(BOARDS.glob("*.py"))]
         key = (self, *(source.read_text(encoding="utf-8") for source in sources))
-        return cached_verilog(key, lambda: to_verilog(ClockedGateway(), DESIGN))
+        return cached_verilog(key, lambda: to_verilog(ClockedGateway(self.host), DESIGN))
 
 
 GATEWAY = GatewayBuild()
+SERIAL_HOST = GatewayBuild("gateway-serial-host", host=Host.SERIAL)

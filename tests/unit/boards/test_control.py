@@ -25,7 +25,7 @@ class Line:
     """
 
     def __init__(self, neighbors: int = NEIGHBORS) -> None:
-        self.dut = GatewayControl(HASH, neighbors, 1_000_000 * CLOCKS_PER_BIT, 1_000_000)
+        self.dut = GatewayControl(HASH, 1_000_000 * CLOCKS_PER_BIT, 1_000_000, neighbors=neighbors)
         self.core: list[tuple[int, int]] = []
         self.written: list[tuple[int, int, int]] = []
         self.commands: list[str] = []
@@ -116,7 +116,7 @@ def test_core_below_and_gateway_above() -> None:
         assert await line.read(ctx, 0x000) == 0
         assert await line.read(ctx, 0xFFC) == 0xFFC * 3
         assert await line.read(ctx, 0x1000) == int.from_bytes(b"GATE")
-        assert await line.read(ctx, 0x1004) == 0x0001_0001
+        assert await line.read(ctx, 0x1004) == 0x0001_0002
         assert await line.read(ctx, 0x1008) == HASH
         assert await line.read(ctx, 0x1010) == 0b1101
         assert await line.read(ctx, 0x1014) == 0b0010

@@ -9,6 +9,7 @@ from vtep.local.neighbors import Neighbor
 from vtep_boards import designs
 from vtep_boards.designs import DESIGNS
 from vtep_boards.facts import BOARDS
+from vtep_boards.gateway import Gateway, Host
 from vtep_host.config import ConfigError
 
 VTEP = '[vtep]\nmac = "02:00:00:00:00:01"\nipv4 = "10.0.0.1"\nipv6 = "fd00::1"\nipv4_prefix = 24\n'
@@ -42,9 +43,10 @@ def made(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
 
     monkeypatch.setattr(designs, "Gateway", keep)
 
-    def make(text: str, board: str = "colorlight-i9") -> tuple[dict[str, Any], dict[str, Any]]:
+    def make(text: str, board: str = "colorlight-i9", design: str = "gateway") -> tuple[dict[str, Any], dict[str, Any]]:
         (tmp_path / "vtep.toml").write_text(text)
-        _, told = DESIGNS["gateway"](BOARDS[board], tmp_path / "vtep.toml")
+        _, told = DESIGNS[design](BOARDS[board], tmp_path / "vtep.toml")
+        assert told["design"] == design
         return dict(kept), told
 
     return make
@@ -79,3 +81,14 @@ def test_the_smallest_device_has_an_underlay_of_ipv4(made: Any) -> None:
     assert told["parameters"]["ipv6"] is False
     _, told = made(VTEP, "colorlight-i9")
     assert told["parameters"]["ipv6"] is True
+
+
+def test_with_a_host_at_the_serial_line_nobody_resolves(made: Any) -> None:
+    given = TUNNELS[TUNNELS.index('[[tunnel]]\nname = "given"') : TUNNELS.index('[[tunnel]]\nname = "six"')]
+    options, _ = made(VTEP + given, design="gateway-serial-host")
+    assert (options["host"], list(options["initial"]), len(options["tunnels"])) == (Host.SERIAL, [], 1)
+    assert made(VTEP + given)[0]["host"] is Host.LOCAL
+    with pytest.raises(ConfigError, match="remote_mac"):
+        made(VTEP + TUNNELS, design="gateway-serial-host")
+    with pytest.raises(ValueError, match="no neighbors"):
+        Gateway(host=Host.SERIAL, initial=[Neighbor(0x0A000002, 4)])

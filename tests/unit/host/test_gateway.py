@@ -138,9 +138,9 @@ def test_a_bit_that_stays_is_an_error(fake: FakeGateway) -> None:
 
 
 def test_another_version_is_refused(fake: FakeGateway) -> None:
-    for version in (0x0001_0000, 0x0002_0001):
+    for version in (0x0001_0001, 0x0002_0002):
         fake.words["VERSION"] = version
-        with pytest.raises(WrongDeviceError, match=r"driver works with 1\.1 and later ones of 1"):
+        with pytest.raises(WrongDeviceError, match=r"driver works with 1\.2 and later ones of 1"):
             find_gateway(Device(fake))
     fake.words["VERSION"] = 0x0001_0009
     assert gateway_of(fake).capacity == 4
@@ -321,7 +321,7 @@ def test_show(run: Run, gateway: FakeGateway, tmp_path: Path) -> None:
         ("leaf3", None, "10.0.0.3"),
     ]
     shown = held["gateway"]
-    assert (shown["version"], shown["configuration_hash"]) == ("1.1", "0xc0ffee42")
+    assert (shown["version"], shown["configuration_hash"]) == ("1.2", "0xc0ffee42")
     assert shown["links"] == {
         "tenant": {"up": True, "speed": 1000, "full_duplex": True},
         "underlay": {"up": False, "speed": 10, "full_duplex": False},
@@ -333,7 +333,7 @@ def test_show(run: Run, gateway: FakeGateway, tmp_path: Path) -> None:
     assert {name: value for name, value in shown["counters"].items() if value} == gateway.counters
     table = run("show")[1]
     for text in (
-        "gateway, registers 1.1",
+        "gateway, registers 1.2",
         "reachable",
         "02:00:00:00:00:a9",
         "1000",

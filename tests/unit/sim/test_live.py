@@ -18,13 +18,13 @@ from typer.testing import CliRunner
 
 from helpers.loopback import loopback
 from vtep.config import VtepParameters
+from vtep_host.interfaces.interface import InterfaceError, Setup, open_interface
+from vtep_host.interfaces.packet_socket import complete_checksum
 from vtep_sim.captures import read_capture
 from vtep_sim.cli import app
 from vtep_sim.harness import SimulationError, Simulator
 from vtep_sim.live.display import Display, losses
 from vtep_sim.live.engine import Engine
-from vtep_sim.live.interfaces import InterfaceError, Setup, open_interface
-from vtep_sim.live.packet_socket import complete_checksum
 from vtep_sim.live.ports import LivePort
 from vtep_sim.live.recording import Recording
 from vtep_sim.live.window import WaveWindow

@@ -11,7 +11,7 @@ import errno
 import socket
 import struct
 
-from .interfaces import InterfaceError
+from .interface import InterfaceError
 
 __all__ = ["PacketSocket", "complete_checksum"]
 

@@ -10,7 +10,7 @@ import socket
 import struct
 
 from .device_counters import transmit_drops
-from .interfaces import InterfaceError, Setup
+from .interface import InterfaceError, Setup
 
 __all__ = ["Tap"]
 

@@ -45,7 +45,8 @@ _BOARD = typer.Argument(help="Board, by its name in [bold]vtep-board list[/].", 
 _FOLDER = typer.Option(help="Where builds are, a folder each.")
 _DESIGN = typer.Option(
     help="What to build: gateway; gateway-serial-host, which answers and resolves nothing itself, as its host is "
-    "[bold]vtep-ctl host[/] on the serial line; media-converter, two MACs back to back."
+    "[bold]vtep-ctl host[/] on the serial line; gateway-port-host, the same with a host at a third port; "
+    "media-converter, two MACs back to back."
 )
 _BUILDS = Path("build/boards")
 

@@ -38,7 +38,7 @@ class GatewayControl(wiring.Component):
     Parameters
     ----------
     configuration, neighbors, mailbox : int
-        See `gateway_registers`; either neighbours or a mailbox.
+        See `gateway_registers`; neighbours, or a mailbox, or neither.
     clock_hz, baud : int
         See `SerialBridge`.
 
@@ -64,12 +64,12 @@ class GatewayControl(wiring.Component):
     Raises
     ------
     ValueError
-        As `SerialBridge`; neither neighbours nor a mailbox, or both.
+        As `SerialBridge`; there are neighbours and a mailbox.
     """
 
     def __init__(self, configuration: int, clock_hz: int, baud: int, *, neighbors: int = 0, mailbox: int = 0) -> None:
-        if bool(neighbors) == bool(mailbox):
-            raise ValueError(f"there are neighbors or a mailbox, not {neighbors} and {mailbox}")
+        if neighbors and mailbox:
+            raise ValueError("who has a mailbox has no neighbors")
         self._neighbors = neighbors
         self._mailbox = mailbox
         self._file = RegisterFile(gateway_registers(configuration, neighbors, mailbox=mailbox))
@@ -80,7 +80,8 @@ class GatewayControl(wiring.Component):
                 "serial_tx": Out(1, init=1),
                 "core": Out(register_bus(GATEWAY_BASE.bit_length() - 1)),
                 "links": In(link_layout()).array(2),
-                **(_neighbor_ports(neighbors) if neighbors else {"mailbox": Out(mailbox_signature())}),
+                **(_neighbor_ports(neighbors) if neighbors else {}),
+                **({"mailbox": Out(mailbox_signature())} if mailbox else {}),
                 "clear": Out(1),
                 "take_snapshot": Out(1),
                 "read_counter": Out(1),
@@ -104,7 +105,7 @@ class GatewayControl(wiring.Component):
         if self._neighbors:
             self._write_neighbors(m)
             self._read_neighbors(m)
-        else:
+        if self._mailbox:
             self._receive_frames(m)
             self._send_frames(m)
         self._counters(m)

@@ -1,4 +1,4 @@
-"""What a design has to do with a board, whichever: two ports, a serial line, and a light for each port."""
+"""What a design has to do with a board, whichever: ports, a serial line, and a light for each port."""
 
 from collections.abc import Mapping
 
@@ -9,10 +9,10 @@ from amaranth.lib.wiring import In, Out
 from vtep.mac.port import RgmiiPort
 from vtep.mac.rgmii import link_layout, receive_wires, transmit_wires
 
-__all__ = ["TENANT", "UNDERLAY", "add_ports", "design_signature", "port_domains"]
+__all__ = ["HOST", "TENANT", "UNDERLAY", "add_ports", "design_signature", "port_domains"]
 
-TENANT, UNDERLAY = 0, 1
-"""Which port is which."""
+TENANT, UNDERLAY, HOST = 0, 1, 2
+"""Which port is which; few designs have the third."""
 
 
 def port_domains(port: int) -> dict[str, str]:
@@ -20,8 +20,8 @@ def port_domains(port: int) -> dict[str, str]:
     return {"rx": f"rx{port}"}
 
 
-def design_signature() -> wiring.Signature:
-    """Ports of a design, in its domains ``sync``, ``tx``, ``rx0`` and ``rx1``.
+def design_signature(ports: int = 2) -> wiring.Signature:
+    """Ports of a design, in its domains ``sync``, ``tx``, and ``rx0``, ``rx1`` and so on of so many ``ports``.
 
     ``ports`` are as `RgmiiPort` has them: ``receive`` (``rx0``, ``rx1``), ``transmit`` (``tx``), ``told``, ``link`` and
     ``activity``. ``serial_rx`` is not synchronous to anything.
@@ -35,7 +35,7 @@ def design_signature() -> wiring.Signature:
             "activity": Out(1),
         }
     )
-    return wiring.Signature({"ports": Out(port).array(2), "serial_rx": In(1, init=1), "serial_tx": Out(1, init=1)})
+    return wiring.Signature({"ports": Out(port).array(ports), "serial_rx": In(1, init=1), "serial_tx": Out(1, init=1)})
 
 
 def add_ports(m: Module, design: wiring.Component, ports: Mapping[str, RgmiiPort]) -> None:

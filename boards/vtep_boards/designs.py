@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -45,10 +46,12 @@ def _gateway(board: Board, config: Path | None) -> Made:
     return _made("gateway", board, build, initial, neighbors=neighbors)
 
 
-def _gateway_with_serial_host(board: Board, config: Path | None) -> Made:
+def _gateway_with_host(host: Host, board: Board, config: Path | None) -> Made:
+    if host is Host.PORT and len(board.ports) < 3:
+        raise ValueError(f"{board.name} has {len(board.ports)} ports, and a host at a port needs a third one")
     build = gateway_parameters(board)
     initial = Initial({}, ()) if config is None else contents(load(config, limits_of(build)), build)
-    return _made("gateway-serial-host", board, build, initial, host=Host.SERIAL)
+    return _made(f"gateway-{host.value}-host", board, build, initial, host=host)
 
 
 def _made(
@@ -80,6 +83,7 @@ def _media_converter(board: Board, config: Path | None) -> Made:
 
 DESIGNS: dict[str, Callable[[Board, Path | None], Made]] = {
     "gateway": _gateway,
-    "gateway-serial-host": _gateway_with_serial_host,
+    "gateway-serial-host": partial(_gateway_with_host, Host.SERIAL),
+    "gateway-port-host": partial(_gateway_with_host, Host.PORT),
     "media-converter": _media_converter,
 }

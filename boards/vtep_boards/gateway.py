@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from enum import Enum
 from typing import Any
 
-from amaranth.hdl import Cat, Const, Module, Value
+from amaranth.hdl import Cat, Const, DomainRenamer, Module, Value
 from amaranth.lib import wiring
 
 from vtep.config import VtepParameters
@@ -15,13 +15,14 @@ from vtep.local.neighbors import Neighbor
 from vtep.local.next_hop import NextHop
 from vtep.local.stack import LocalStack, events_layout
 from vtep.mac.port import RgmiiPort
+from vtep.stream.crossing import PacketCrossing
 from vtep.stream.packet import connect_packets
 from vtep.vxlan.core import VtepCore
 
 from .clocks import CORE_HZ
 from .control import GatewayControl
 from .counters import GatewayCounters, mac_events
-from .design import TENANT, UNDERLAY, add_ports, design_signature
+from .design import HOST, TENANT, UNDERLAY, add_ports, design_signature
 
 __all__ = ["BAUD", "GATEWAY", "NEIGHBORS", "Gateway", "Host"]
 
@@ -41,6 +42,8 @@ class Host(Enum):
     """The gateway itself, by `LocalStack`."""
     SERIAL = "serial"
     """Whoever is at the far end of the serial line, by `HostMailbox`."""
+    PORT = "port"
+    """Whoever is at the board's third port."""
 
 
 class Gateway(wiring.Component):
@@ -48,7 +51,10 @@ class Gateway(wiring.Component):
 
     With `Host.LOCAL` it answers ARP, neighbour solicitations and pings for the core's own addresses, and finds out the
     MAC addresses of next hops: frames that leave for the MAC address 00:00:00:00:00:NN go to its neighbour NN, see
-    `NextHop`. With `Host.SERIAL` all of that is up to a host, and every tunnel has its MAC address configured.
+    `NextHop`. Else all of that is up to a host, and every tunnel has its MAC address configured.
+
+    A host port that does not take its frames would hold up the tenants': what the third port cannot send in time is
+    dropped and counted. Its MAC has no counters of its own.
 
     Parameters
     ----------
@@ -57,7 +63,7 @@ class Gateway(wiring.Component):
         What is there after power-on: see `VtepCore`.
     host : Host
     neighbors : int
-        Entries of the table of neighbours, 1 .. 64; there is none with `Host.SERIAL`.
+        Entries of the table of neighbours, 1 .. 64; there is none without the local stack.
     initial : iterable of Neighbor
         The first of them after power-on.
     configuration : int
@@ -91,7 +97,8 @@ class Gateway(wiring.Component):
     ) -> None:
         width, longest = parameters.data_width, parameters.max_frame_length
         self._core = VtepCore(parameters, settings, entries)
-        self._ports = [RgmiiPort(width, max_frame_length=longest, in_band=in_band) for _ in range(2)]
+        ports = 3 if host is Host.PORT else 2
+        self._ports = [RgmiiPort(width, max_frame_length=longest, in_band=in_band) for _ in range(ports)]
         initial = tuple(initial)
         self._neighbors = neighbors
         self._host = host
@@ -101,23 +108,28 @@ class Gateway(wiring.Component):
             )
             self._hop = NextHop(width, neighbors)
             self._control = GatewayControl(configuration, clock_hz, baud, neighbors=neighbors)
-        else:
-            if initial:
-                raise ValueError("without a local stack there are no neighbors")
+        elif initial:
+            raise ValueError("without a local stack there are no neighbors")
+        elif host is Host.SERIAL:
             self._mailbox = HostMailbox(width, max_frame_length=longest)
             self._control = GatewayControl(configuration, clock_hz, baud, mailbox=longest)
-        super().__init__(design_signature())
+        else:
+            beats = 2 * -(-longest // parameters.lanes) + 1
+            self._queue = PacketCrossing(width, depth=1 << max(4, (beats - 1).bit_length()), lossy=True)
+            self._control = GatewayControl(configuration, clock_hz, baud)
+        super().__init__(design_signature(ports))
 
     def elaborate(self, platform: Any) -> Module:
         m = Module()
         m.submodules.core = core = self._core
         m.submodules.control, m.submodules.counters = control, counters = self._control, GatewayCounters()
+        add_ports(m, self, dict(zip(("tenant", "underlay", "host"), self._ports, strict=False)))
         tenant, underlay = self._ports[TENANT], self._ports[UNDERLAY]
-        add_ports(m, self, {"tenant": tenant, "underlay": underlay})
         connect_packets(m, tenant.o, core.tenant_rx)
         connect_packets(m, core.tenant_tx, tenant.i)
         connect_packets(m, underlay.o, core.underlay_rx)
-        events = self._answer_locally(m) if self._host is Host.LOCAL else self._keep_for_host(m)
+        join = {Host.LOCAL: self._join_stack, Host.SERIAL: self._join_mailbox, Host.PORT: self._join_port}
+        events = join[self._host](m)
         assert set(events) <= set(LOCAL_EVENTS), f"events that are not counted: {', '.join(events)}"
         wiring.connect(m, control.core, core.bus)
         m.d.comb += [
@@ -132,12 +144,12 @@ class Gateway(wiring.Component):
             control.counters_busy.eq(counters.busy),
             control.counter_value.eq(counters.value),
         ]
-        for number, port in enumerate(self._ports):
+        for number, port in enumerate((tenant, underlay)):
             m.d.comb += control.links[number].eq(port.link)
             m.d.comb += [getattr(counters.macs[number], name).eq(getattr(port, name)) for name in mac_events().members]
         return m
 
-    def _answer_locally(self, m: Module) -> dict[str, Value]:
+    def _join_stack(self, m: Module) -> dict[str, Value]:
         """Join the local stack, and what uses what it finds out; return its events."""
         core, control, underlay = self._core, self._control, self._ports[UNDERLAY]
         m.submodules.stack, m.submodules.hop = stack, hop = self._stack, self._hop
@@ -161,7 +173,7 @@ class Gateway(wiring.Component):
         ]
         return {name: stack.events[name] for name, _ in events_layout()} | {"unresolved": hop.unresolved}
 
-    def _keep_for_host(self, m: Module) -> dict[str, Value]:
+    def _join_mailbox(self, m: Module) -> dict[str, Value]:
         """Join the mailbox; return its events."""
         core, underlay = self._core, self._ports[UNDERLAY]
         m.submodules.mailbox = mailbox = self._mailbox
@@ -170,3 +182,13 @@ class Gateway(wiring.Component):
         connect_packets(m, mailbox.o, core.host_rx)
         wiring.connect(m, self._control.mailbox, mailbox.host)
         return {"no_room": mailbox.no_room, "marked": mailbox.marked}
+
+    def _join_port(self, m: Module) -> dict[str, Value]:
+        """Join the third port, through a queue that drops; return the event of that."""
+        core, underlay, host = self._core, self._ports[UNDERLAY], self._ports[HOST]
+        connect_packets(m, core.underlay_tx, underlay.i)
+        m.submodules.host_queue = DomainRenamer({"write": "sync", "read": "sync"})(self._queue)
+        connect_packets(m, core.host_tx, self._queue.i)
+        connect_packets(m, self._queue.o, host.i)
+        connect_packets(m, host.o, core.host_rx)
+        return {"no_room": self._queue.dropped}

@@ -24,7 +24,7 @@ class Top(Elaboratable):
     ----------
     board : Board
     design : wiring.Component
-        See `design_signature`.
+        See `design_signature`. It may have fewer ports than the board, whose last ones then are idle.
 
     Attributes
     ----------
@@ -41,12 +41,12 @@ class Top(Elaboratable):
         board, design = self._board, self._design
         receive: dict[str, Value] = {
             port_domains(number)["rx"]: input_pad(m, f"port{number}_rxc", self.pins[f"port{number}_rxc"])
-            for number in range(len(board.ports))
+            for number in range(len(design.ports))
         }
         add_clocks(m, input_pad(m, "clock", self.pins["clock"]), board.clock.hz, receive)
         m.submodules.design = design
         managers = [self._manager(m, number) for number in range(len(board.managements))]
-        for number, port in enumerate(board.ports):
+        for number, port in enumerate(board.ports[: len(design.ports)]):
             prefix = f"port{number}_"
             pads = RgmiiPads(
                 {name.removeprefix(prefix): pin for name, pin in self.pins.items() if name.startswith(prefix)},

@@ -62,7 +62,9 @@ class Gateway:
     ----------
     registers : Registers
     capacity : int
-        Entries of the table of neighbours; 0: there is a mailbox, see `Mailbox`.
+        Entries of the table of neighbours; 0: there is no local stack.
+    has_mailbox : bool
+        See `Mailbox`.
 
     Raises
     ------
@@ -82,7 +84,9 @@ class Gateway:
                 f"the gateway has registers of version {version['major']}.{version['minor']}; this driver works with "
                 f"{VERSION[0]}.{VERSION[1]} and later ones of {VERSION[0]}"
             )
-        self.capacity = self.registers["NEIGHBORS"].read_field("entries")
+        about = self.registers["NEIGHBORS"].read_fields()
+        self.capacity = about["entries"]
+        self.has_mailbox = bool(about["mailbox"])
 
     def links(self) -> dict[str, Link]:
         """Links of the ports, by name."""

@@ -23,14 +23,15 @@ class Mailbox:
     Raises
     ------
     WrongDeviceError
-        The gateway has a local stack instead.
+        The gateway has none.
     TransportError
         An access failed: also in all methods.
     """
 
     def __init__(self, gateway: Gateway) -> None:
-        if gateway.capacity:
-            raise WrongDeviceError("this gateway has a local stack on its host port, and no mailbox")
+        if not gateway.has_mailbox:
+            has = "a local stack" if gateway.capacity else "a port of its own"
+            raise WrongDeviceError(f"this gateway's host port has {has}, and no mailbox")
         self._gateway = gateway
         self._registers = gateway.registers
         self.longest = self._registers["HOST_STATUS"].read_field("longest")

@@ -6,9 +6,6 @@ from vtep_host.transport import AccessRefusedError
 
 from .fake_device import FakeDevice
 
-MAILBOX = 2000
-"""Bytes of the longest frame that a mailbox takes."""
-
 
 class FakeGateway:
     """A transport to ``core`` below `GATEWAY_BASE`, and to registers as those of `gateway_registers` from there on.
@@ -16,13 +13,15 @@ class FakeGateway:
     ``entries``: bytes of the table of neighbours; ``counters``, ``copies``: by name; ``lag``: how many reads of a
     status register show it busy; ``log``: (register, value or None) of every access to the gateway's own.
 
-    Without ``neighbors`` it has a mailbox: ``waiting`` are frames to be read, ``sent`` those that were sent,
+    With ``mailbox`` it has a mailbox: ``waiting`` are frames to be read, ``sent`` those that were sent,
     ``written`` what was written of the next one.
     """
 
-    def __init__(self, core: FakeDevice, *, neighbors: int = 16, configuration: int = 0xC0FFEE42, lag: int = 0) -> None:
+    def __init__(
+        self, core: FakeDevice, *, neighbors: int = 16, configuration: int = 0xC0FFEE42, lag: int = 0, mailbox: int = 0
+    ) -> None:
         self.core, self.lag = core, lag
-        self.map = gateway_registers(configuration, neighbors, mailbox=0 if neighbors else MAILBOX)
+        self.map = gateway_registers(configuration, neighbors, mailbox=mailbox)
         self.words = {register.name: register.reset for _, register, _ in self.map.words()}
         self.entries = [bytearray(ENTRY_BYTES) for _ in range(neighbors)]
         self.counters: dict[str, int] = {}
@@ -32,7 +31,7 @@ class FakeGateway:
         self.waiting: list[bytes] = []
         self.sent: list[bytes] = []
         self.written = b""
-        if not neighbors:
+        if mailbox:
             self.busy |= {"HOST_STATUS.reading": 0, "HOST_STATUS.sending": 0}
 
     def resolve(self, index: int, mac: bytes, state: State = State.REACHABLE) -> None:
@@ -127,7 +126,7 @@ class FakeGateway:
 
     def _host_write(self, data):
         self.written += data.to_bytes(4, "little")
-        assert len(self.written) <= MAILBOX
+        assert len(self.written) <= self.map["HOST_STATUS"]["longest"].reset
 
     def _host_send(self, length):
         if length:

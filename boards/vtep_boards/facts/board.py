@@ -140,9 +140,9 @@ class Board:
     standard : str
         IO_TYPE of all pins that have none of their own.
     clock : Clock
-    ports : pair of `Rgmii`
-        The tenant's port and the underlay's.
-    port_names : pair of str
+    ports : tuple of `Rgmii`
+        The tenant's port, the underlay's, and perhaps a third one.
+    port_names : tuple of str
         What is printed at the sockets, or where they are.
     phy : Phy
     receive_taps, transmit_taps : int
@@ -162,8 +162,8 @@ class Board:
     speed: str
     standard: str
     clock: Clock
-    ports: tuple[Rgmii, Rgmii]
-    port_names: tuple[str, str]
+    ports: tuple[Rgmii, ...]
+    port_names: tuple[str, ...]
     phy: Phy
     receive_taps: int
     transmit_taps: int

@@ -113,7 +113,7 @@ def gateway_registers(configuration: int, neighbors: int, *, mailbox: int = 0) -
         registers=(
             *_identification(configuration),
             *_links(),
-            _number_of_neighbors(neighbors),
+            _host(neighbors, mailbox),
             *(_neighbors() if neighbors else ()),
             *_counters(),
             *(_mailbox(mailbox) if mailbox else ()),
@@ -155,7 +155,7 @@ def _links() -> tuple[Register, ...]:
     )
 
 
-def _number_of_neighbors(neighbors: int) -> Register:
+def _host(neighbors: int, mailbox: int) -> Register:
     return Register(
         name="NEIGHBORS",
         address=0x020,
@@ -167,8 +167,9 @@ def _number_of_neighbors(neighbors: int) -> Register:
                 0,
                 7,
                 neighbors,
-                "Number of entries; 0: there is no local stack, and the host port's frames are in the mailbox.",
+                "Number of entries; 0: there is no local stack.",
             ),
+            constant_field("mailbox", 8, 1, int(mailbox > 0), "There is a mailbox, which has the host port's frames."),
         ),
     )
 

@@ -26,6 +26,7 @@ from vtep.control.counters import counter_map
 from vtep.control.gateway_registers import GATEWAY_BASE, GATEWAY_COUNTERS, PORTS, gateway_registers
 from vtep.control.registers import vtep_registers
 from vtep.mac.gmii import Speed
+from vtep_boards.gateway import Host
 from vtep_host.tables import counter_names
 from vtep_sim.cocotb.frames import mac
 from vtep_sim.cocotb.scoreboard import Outputs, compare_counters, compare_frames
@@ -38,6 +39,7 @@ from .mac_carriers import FCS_LENGTH, HEAD, MIN_LENGTH, Carrier, Outcome, fcs, o
 __all__ = ["LINE_OVERHEAD", "MACS", "MIN_GAP", "TENANT", "UNDERLAY", "GatewayBench", "Sent", "ask", "padded"]
 
 TENANT, UNDERLAY = PORTS
+HOST = "host"
 NS = 1_000_000  # femtoseconds
 CORE, LINE = 16 * NS, 8 * NS
 SPEEDS = {1000: Speed.MBPS_1000, 100: Speed.MBPS_100, 10: Speed.MBPS_10}
@@ -117,8 +119,8 @@ class GatewayBench:
         ``gateway_pads``.
     apart : float
         By how many parts in a million the tenant's clock is faster than the gateway's, and the underlay's slower.
-    local : bool
-        The gateway has a local stack, and no mailbox.
+    host : Host
+        Of the gateway.
 
     Attributes
     ----------
@@ -126,16 +128,17 @@ class GatewayBench:
         What the last `exchange` brought to the host port.
     """
 
-    def __init__(self, dut, *, apart: float = 0.0, local: bool = True) -> None:
+    def __init__(self, dut, *, apart: float = 0.0, host: Host = Host.LOCAL) -> None:
         logging.getLogger("cocotb").setLevel(logging.WARNING)
         self.dut = dut
         self.phys: dict[str, Phy] = {}
-        for number, port in enumerate(PORTS):
+        self.host = host
+        self.ports = (*PORTS, HOST) if host is Host.PORT else PORTS
+        for number, port in enumerate(self.ports):
             wires = [getattr(dut, f"{name}{number}") for name in ("txd", "tx_ctl", "txc", "rxd", "rx_ctl", "rxc")]
             self.phys[port] = Phy(*wires, slower=1 - apart / 1e6 if port == TENANT else 1 + apart / 1e6)
         self.speed = 1000
         self.model = GoldenModel(CONFIG, max_frame_length=PARAMETERS.max_frame_length)
-        self.local = local
         self.punted: list[bytes] = []
         self.known: dict[int, bytes] = {}
         self.counts: Counter[str] = Counter()
@@ -162,7 +165,7 @@ class GatewayBench:
             await Timer(1000 + wait, "ns")
         # Until the tables are loaded, frames wait; counters are cleared.
         await Timer(3000 * CORE, "fs")
-        if resolve and self.local:
+        if resolve and self.host is Host.LOCAL:
             await self.resolve(0, 1)
         # Not before, as at 10 Mb/s the neighbours would be asked again before they have answered.
         if speed != self.speed:
@@ -181,6 +184,11 @@ class GatewayBench:
         for number, phy in enumerate(self.phys.values()):
             phy.set_speed(speed * 1e6)
             getattr(self.dut, f"told{number}").value = 0b1001 | SPEEDS[speed].value << 1
+
+    def slow_down_host(self) -> None:
+        """Let the third port be at 10 Mb/s, and the others as they are."""
+        self.phys[HOST].set_speed(10e6)
+        getattr(self.dut, f"told{self.ports.index(HOST)}").value = 0b1001 | Speed.MBPS_10.value << 1
 
     @property
     def byte(self) -> float:
@@ -222,6 +230,8 @@ class GatewayBench:
                 self.counts[f"{port}.aFalseCarriers"] += 1
                 continue
             outcomes.append(result)
+            if port == HOST:
+                continue
             for name, count in counted(result.report, PARAMETERS.max_frame_length + FCS_LENGTH).items():
                 self.counts[f"{port}.{name}"] += count
         return carriers, outcomes
@@ -231,29 +241,34 @@ class GatewayBench:
         tenant: Sequence[bytes | Carrier] = (),
         underlay: Sequence[bytes | Carrier] = (),
         answers: Sequence[bytes] = (),
+        host: Sequence[bytes | Carrier] = (),
         *,
         gaps: tuple[int, int] = (MIN_GAP, MIN_GAP),
         hurry: int = 0,
         quiet: float = 50,
+        lossy_host: bool = False,
     ) -> dict[str, list[Sent]]:
         """Bring frames to both ports at once, and compare all that leaves with the golden model.
 
         Parameters
         ----------
-        tenant, underlay : sequence of bytes or Carrier
-            Bytes get preamble and FCS.
+        tenant, underlay, host : sequence of bytes or Carrier
+            Bytes get preamble and FCS. Those of the host come at its own port.
         answers : sequence of bytes
             What the local stack has to send by itself, without padding.
         gaps : tuple of int
-            Bytes between frames of the tenant's and of the underlay's line.
+            Bytes between frames of the tenant's line, and between those of the others.
         hurry : int
             So many of the tenant's frames come with the least gap.
         quiet : float
             Microseconds after which nothing more is to come: as long as anything takes inside.
+        lossy_host : bool
+            What the third port sends is not compared.
         """
-        brought = dict(zip(PORTS, (tenant, underlay), strict=True))
+        brought = dict(zip((*PORTS, HOST), (tenant, underlay, host), strict=True))
         frames: dict[str, list[Frame]] = {}
-        for (port, content), gap in zip(brought.items(), gaps, strict=True):
+        for port, gap in zip(self.ports, (*gaps, gaps[1]), strict=False):
+            content = brought[port]
             carriers, outcomes = self._outcomes(port, content)
             frames[port] = [Frame(one.body, one.marked) for one in outcomes if one.wire is not None]
             source = self.phys[port].rx
@@ -263,15 +278,19 @@ class GatewayBench:
         if hurry:
             self._set_gap(TENANT, MIN_GAP)
             cocotb.start_soon(self._hurried(len(tenant) - hurry, gaps[0]))
-        prediction = self.model.run(frames[TENANT], frames[UNDERLAY], [Frame(answer) for answer in answers])
+        from_host = frames.get(HOST, [Frame(answer) for answer in answers])
+        prediction = self.model.run(frames[TENANT], frames[UNDERLAY], from_host)
         self.punted = [frame.data for frame in prediction.host]
-        prediction.host.clear()
-        if self.local:
+        if self.host is not Host.PORT:
+            prediction.host.clear()
+        if self.host is Host.LOCAL:
             self._route(prediction)
 
         sent = await self._collect(quiet)
-        outputs = Outputs(*([Frame(one.data) for one in sent[port]] for port in PORTS), [])
-        for name in ("tenant", "underlay_encap", "underlay_host"):
+        if lossy_host:
+            prediction.host[:] = [Frame(one.data) for one in sent[HOST]]
+        outputs = Outputs(*([Frame(one.data) for one in sent.get(port, [])] for port in (*PORTS, HOST)))
+        for name in ("tenant", "underlay_encap", "underlay_host", "host"):
             setattr(prediction, name, [Frame(padded(one.data)) for one in getattr(prediction, name)])
         differences = compare_frames(outputs, prediction, encap_cut_through=False, decap_cut_through=False)
         assert not differences, "\n".join(differences)
@@ -303,7 +322,7 @@ class GatewayBench:
 
     async def _collect(self, quiet: float) -> dict[str, list[Sent]]:
         """All frames that leave until all lines have been idle for so many microseconds."""
-        sent: dict[str, list[Sent]] = {port: [] for port in PORTS}
+        sent: dict[str, list[Sent]] = {port: [] for port in self.ports}
         idle = 0
         while idle < quiet * 1000 * NS + 200 * self.byte:
             await Timer(round(100 * self.byte), "fs")

@@ -21,10 +21,19 @@ from vtep_sim.harness.build import cached_verilog
 
 from .configs import HOST_A, HOST_B, HOST_C, OWN_IPV4, OWN_IPV6, OWN_MAC, fdb, make, tunnel, vni
 
-__all__ = ["CLOCK_HZ", "CONFIG", "DIVISOR", "GATEWAY", "NEIGHBORS", "SECOND", "SERIAL_HOST", "GatewayBuild"]
+__all__ = [
+    "CLOCK_HZ",
+    "CONFIG",
+    "DIVISOR",
+    "GATEWAY",
+    "NEIGHBORS",
+    "PORT_HOST",
+    "SECOND",
+    "SERIAL_HOST",
+    "GatewayBuild",
+]
 
 BOARDS = Path(vtep_boards.__file__).parent
-DOMAINS = ("sync", "tx", "rx0", "rx1")
 DESIGN = "gateway"
 
 PARAMETERS = VtepParameters(data_width=32, vnis=8, tunnels=4, fdb_entries=64, flood_entries=8, max_frame_length=2000)
@@ -63,15 +72,50 @@ def _config() -> Config:
 CONFIG = _config()
 
 
+def ports_of(host: Host) -> int:
+    """RGMII ports of a gateway."""
+    return 3 if host is Host.PORT else 2
+
+
+def pads_of(ports: int) -> str:
+    """Verilog of a gateway with its pads: what is left are the wires of PHYs, a serial line, and clocks."""
+    public = "/* verilator public_flat_rw */"
+    pins = [f"input wire {name} {public}" for name in ("sync_clk", "tx_clk", "tx_clk_late", "reset", "serial_rx")]
+    pins.append(f"output wire serial_tx {public}")
+    wires, pads = [], []
+    joined = {"sync_clk": "sync_clk", "sync_rst": "reset", "tx_clk": "tx_clk", "tx_rst": "reset"}
+    joined |= {"gateway__serial_rx": "serial_rx", "gateway__serial_tx": "serial_tx"}
+    for n in range(ports):
+        inputs = {"told": "[3:0] ", "rxc": "", "rxd": "[3:0] ", "rx_ctl": ""}  # of a link: up, speed, full duplex
+        outputs = {"txc": "", "txd": "[3:0] ", "tx_ctl": ""}
+        pins += [f"input wire {width}{name}{n} {public}" for name, width in inputs.items()]
+        pins += [f"output wire {width}{name}{n} {public}" for name, width in outputs.items()]
+        pairs = {"rxd": 7, "rx_ctl": 1, "txc": 1, "txd": 7, "tx_ctl": 1}
+        wires += [f"wire [{high}:0] {name}{n}_pair;" for name, high in pairs.items()]
+        own = {name: f"{name}{n}" for name in ("rxc", "rxd", "rx_ctl", "txc", "txd", "tx_ctl")}
+        own |= {f"{name}_pair": f"{name}{n}_pair" for name in pairs}
+        own |= {"tx_clk": "tx_clk", "tx_clk_late": "tx_clk_late"}
+        pads.append(f"rgmii_pads pads{n} ({', '.join(f'.{pin}({wire})' for pin, wire in own.items())});")
+        joined |= {f"rx{n}_clk": f"rxc{n}", f"rx{n}_rst": "reset", f"gateway__ports__{n}__told": f"told{n}"}
+        for name in pairs:
+            way = "receive" if name.startswith("rx") else "transmit"
+            joined[f"gateway__ports__{n}__{way}__{name}"] = f"{name}{n}_pair"
+    gateway = f"gateway gateway ({', '.join(f'.{pin}({wire})' for pin, wire in joined.items())});"
+    head = "`timescale 1ns / 1fs\nmodule gateway_pads (\n" + ",\n".join(pins) + "\n);"
+    return "\n".join([head, *wires, *pads, gateway, "endmodule\n"])
+
+
 class ClockedGateway(wiring.Component):
     """A gateway with all its clocks and resets as ports."""
 
     def __init__(self, host: Host) -> None:
+        self._signature = design_signature(ports_of(host))
+        self._domains = ("sync", "tx", *(f"rx{number}" for number in range(ports_of(host))))
         self._host: dict[str, Any] = {"host": host}
         if host is Host.LOCAL:
             self._host |= {"neighbors": len(NEIGHBORS) + 1, "initial": NEIGHBORS}
-        clocks = {f"{domain}_{kind}": In(1) for domain in DOMAINS for kind in ("clk", "rst")}
-        super().__init__({**clocks, "gateway": Out(design_signature())})
+        clocks = {f"{domain}_{kind}": In(1) for domain in self._domains for kind in ("clk", "rst")}
+        super().__init__({**clocks, "gateway": Out(self._signature)})
 
     def elaborate(self, platform: Any) -> Module:
         m = Module()
@@ -83,13 +127,13 @@ class ClockedGateway(wiring.Component):
             clock_hz=CLOCK_HZ,
             baud=CLOCK_HZ // DIVISOR,
         )
-        for domain in DOMAINS:
+        for domain in self._domains:
             m.domains += ClockDomain(domain)
             m.d.comb += [
                 ClockSignal(domain).eq(getattr(self, f"{domain}_clk")),
                 ResetSignal(domain).eq(getattr(self, f"{domain}_rst")),
             ]
-        signature = design_signature()
+        signature = self._signature
         for (_, member, outer), (_, _, inner) in zip(
             signature.flatten(self.gateway), signature.flatten(gateway), strict=True
         ):
@@ -110,7 +154,10 @@ class GatewayBuild:
 
     def prepare(self, root: Path, *, coverage: bool = False, verilog: str | None = None, name: str = "") -> Path:
         """Build it, unless it is there; ``verilog`` and ``name`` of a mutant."""
-        sources = [RGMII_PADS, Path(__file__).with_name("gateway_pads.v")]
+        root.mkdir(parents=True, exist_ok=True)
+        pads = root / f"{name or self.name}-pads.v"
+        pads.write_text(pads_of(ports_of(self.host)), encoding="utf-8")
+        sources = [RGMII_PADS, pads]
         return prepare_design(root, name or self.name, verilog or self.verilog(), sources, self.top, public=False)
 
     def verilog(self) -> str:
@@ -123,3 +170,4 @@ class GatewayBuild:
 
 GATEWAY = GatewayBuild()
 SERIAL_HOST = GatewayBuild("gateway-serial-host", host=Host.SERIAL)
+PORT_HOST = GatewayBuild("gateway-port-host", host=Host.PORT)

@@ -92,3 +92,8 @@ def test_with_a_host_at_the_serial_line_nobody_resolves(made: Any) -> None:
         made(VTEP + TUNNELS, design="gateway-serial-host")
     with pytest.raises(ValueError, match="no neighbors"):
         Gateway(host=Host.SERIAL, initial=[Neighbor(0x0A000002, 4)])
+
+
+def test_a_host_at_a_port_needs_a_third_one(made: Any) -> None:
+    with pytest.raises(ValueError, match="colorlight-i9 has 2 ports, and a host at a port needs a third one"):
+        made(VTEP, design="gateway-port-host")

@@ -2,13 +2,17 @@
 
 import json
 import os
+import re
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from amaranth.back import rtlil
 
 from vtep_boards.designs import DESIGNS
 from vtep_boards.facts import BOARDS
+from vtep_boards.facts.board import Board, Management
 from vtep_boards.flow import Bitstream, CapacityError, build, check_capacity, synthesise
 from vtep_boards.report import ClockReport, Report, read_report
 from vtep_boards.top import Top
@@ -79,6 +83,23 @@ def test_every_board_uses_all_its_pins(board: str) -> None:
     component, _ = DESIGNS["media-converter"](facts, None)
     top = Top(facts, component)
     assert list(top.pins) == [name for name, _, _ in facts.pins()]
+
+
+def board_with_three_ports() -> Board:
+    """A Versa whose pins are shared among three ports' worth of names: nothing to build, but to elaborate."""
+    facts = BOARDS["versa-ecp5"]
+    third = replace(facts.ports[0], rxc="A2", management=Management(reset_n="A3", mdc="A4", mdio="A5"))
+    return replace(facts, name="three", ports=(*facts.ports, third), port_names=(*facts.port_names, "third"))
+
+
+@pytest.mark.parametrize(("design", "used"), [("media-converter", 2), ("gateway-port-host", 3)])
+def test_a_third_port_is_used_by_what_has_a_use_for_it(design: str, used: int) -> None:
+    facts = board_with_three_ports()
+    component, _ = DESIGNS[design](facts, None)
+    top = Top(facts, component)
+    text = rtlil.convert(top, ports=list(top.pins.values()), name="top", emit_src=False)
+    modules = set(re.findall(r"^module \\top\.(port\d)_pads$", text, re.MULTILINE))
+    assert modules == {f"port{number}" for number in range(used)}
 
 
 def report_of(reached: float) -> Report:

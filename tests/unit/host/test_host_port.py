@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from helpers.fake_device import FakeDevice
-from helpers.fake_gateway import MAILBOX, FakeGateway
+from helpers.fake_gateway import FakeGateway
 from vtep.config import VtepParameters
 from vtep_host import remote
 from vtep_host.device import WrongDeviceError
@@ -25,6 +25,7 @@ from .test_remote import CONFIG, PARAMETERS, Run, run, served
 
 __all__ = ["run"]
 
+MAILBOX = 2000
 MAC = bytes.fromhex("020000000001")
 
 
@@ -67,7 +68,7 @@ class Wire:
 @pytest.fixture
 def fake() -> FakeGateway:
     """A gateway with a mailbox."""
-    return FakeGateway(idle(Real(PARAMETERS, tells=False)), neighbors=0, lag=2)
+    return FakeGateway(idle(Real(PARAMETERS, tells=False)), neighbors=0, mailbox=MAILBOX, lag=2)
 
 
 @pytest.fixture
@@ -172,14 +173,17 @@ def test_what_is_no_interface_is_refused(run: Run) -> None:
     assert "names no interface: tap:NAME for a new TAP device" in err
 
 
-@pytest.mark.parametrize("neighbors", [4, None])
-def test_other_devices_are_refused(run: Run, tmp_path: Path, neighbors: int | None) -> None:
+OTHERS = [(4, "has a local stack"), (0, "has a port of its own"), (None, "no gateway around this core")]
+
+
+@pytest.mark.parametrize(("neighbors", "reason"), OTHERS)
+def test_other_devices_are_refused(run: Run, tmp_path: Path, neighbors: int | None, reason: str) -> None:
     core = idle(Real(PARAMETERS, tells=False))
     device = core if neighbors is None else FakeGateway(core, neighbors=neighbors)
     with served(device, tmp_path / "vtep.sock"):  # type: ignore[arg-type]
         code, out, err = run("host tap:vtep0")
     assert (code, out) == (3, "")
-    assert ("has a local stack" if neighbors else "no gateway around this core") in err
+    assert reason in err
 
 
 def test_a_configuration_needs_all_mac_addresses(run: Run, gateway: FakeGateway, tmp_path: Path) -> None:

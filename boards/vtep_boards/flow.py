@@ -22,7 +22,6 @@ from .top import Top
 
 __all__ = ["Bitstream", "CapacityError", "TimingError", "build", "check_capacity", "lpf", "synthesise"]
 
-SEEDS = (1, 2, 3, 4)
 """nextpnr's seeds, tried in this order until the timing is met."""
 
 _LARGEST = 8
@@ -101,7 +100,7 @@ def build(
     design: wiring.Component,
     folder: Path,
     *,
-    seeds: Sequence[int] = SEEDS,
+    seeds: Sequence[int] | None = None,
     progress: Callable[[str], None] = lambda message: None,
     about: dict[str, Any] | None = None,
 ) -> Bitstream:
@@ -115,7 +114,7 @@ def build(
     folder : Path
         Made if missing. No bitstream is left in it if the build fails.
     seeds : sequence of int
-        nextpnr's, tried in order until the timing is met; at least one.
+        nextpnr's, tried in order until the timing is met; at least one. None: the board's.
     progress : callable
         Told what begins.
     about : dict or None
@@ -130,6 +129,7 @@ def build(
     vtep_sim.synth.ToolError
         A tool failed.
     """
+    seeds = board.seeds if seeds is None else seeds
     if not seeds:
         raise ValueError("seeds must hold at least one seed")
     folder.mkdir(parents=True, exist_ok=True)

@@ -35,7 +35,7 @@ from ..headers import (
 )
 from ..integrity.checksum import ChecksumAccumulator
 from ..lookup.direct import DirectTable
-from ..lookup.toeplitz import ToeplitzHash
+from ..lookup.toeplitz import SerialToeplitzHash, ToeplitzHash
 from ..packet.length import FrameEnd, head_event, measure
 from ..packet.pipe import WIDE, BeatPipe, Staged
 from ..packet.prefix_stream import PrefixStream, prefix_beat
@@ -438,7 +438,6 @@ class Encapsulator(wiring.Component):
         ]
 
         ports = pipe.wire(Mux(has_ports, at(fields.ports), 0))
-        m.submodules.flow_hash = flow_hash = ToeplitzHash()
         source4, destination4 = ip(IPV4.offset("source"), 4), ip(IPV4.offset("destination"), 4)
         source6, destination6 = ip(IPV6.offset("source"), 16), ip(IPV6.offset("destination"), 16)
         macs = at(fields.macs)
@@ -446,24 +445,31 @@ class Encapsulator(wiring.Component):
         flow4 = Cat(ports, destination4, source4)
         flow6 = Cat(ports, destination6, source6)
         flow2 = Cat(ethertype, macs)
-        hashed = Signal(size, reset_less=True)
-        m.d.sync += hashed.eq(
-            Mux(
-                ipv4,
-                flow4 << (size - len(flow4)),
-                Mux(ipv6, flow6 << (size - len(flow6)), flow2 << (size - len(flow2))),
-            )
+        hashed = Mux(
+            ipv4,
+            flow4 << (size - len(flow4)),
+            Mux(ipv6, flow6 << (size - len(flow6)), flow2 << (size - len(flow2))),
         )
-        m.d.comb += flow_hash.data.eq(hashed)
         # The flags are made at `first`; of a frame that goes on, they tell no more of the fields than is there.
         stands = pipe.standing(
             [vni, end.length, fields.macs, fields.ip_start, fields.ip_rest, fields.words, fields.ports, *fields.types],
             stage,
         )
-        return (
-            Staged(inner.as_value(), stage + 1, stands=stands),
-            Staged(flow_hash.hash, stage + 1 + flow_hash.latency, stands=stands),
-        )
+        return Staged(inner.as_value(), stage + 1, stands=stands), self._hash(m, fields, hashed, stage, stands)
+
+    def _hash(self, m: Module, fields: TenantFields, data: Value, stage: int, stands: int) -> Staged:
+        """The flow hash of what stands at ``stage`` for ``stands`` more clocks."""
+        if self._rest:
+            m.submodules.flow_hash = serial = SerialToeplitzHash()
+            m.d.comb += [serial.load.eq(self._pipe.at(fields.head, stage)), serial.data.eq(data)]
+            # The heads of two frames are as far apart at least as a frame's last beat and the next one's first.
+            spacing = self._rest + 1
+            return Staged(serial.hash, stage + serial.latency, stands=spacing + 1 - serial.latency)
+        m.submodules.flow_hash = parallel = ToeplitzHash()
+        hashed = Signal(data.shape(), reset_less=True)
+        m.d.sync += hashed.eq(data)
+        m.d.comb += parallel.data.eq(hashed)
+        return Staged(parallel.hash, stage + 1 + parallel.latency, stands=stands)
 
     # -- the frame's end -----------------------------------------------------------------------------------------
 

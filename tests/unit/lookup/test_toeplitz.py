@@ -2,7 +2,7 @@ from ipaddress import ip_address
 from itertools import pairwise
 
 from helpers.packet_bench import simulate
-from vtep.lookup.toeplitz import ToeplitzHash
+from vtep.lookup.toeplitz import SerialToeplitzHash, ToeplitzHash
 
 # Microsoft, "Verifying the RSS hash calculation" (Windows driver documentation): destination and source with ports, the
 # hash over the addresses, the hash over addresses and ports.
@@ -42,9 +42,41 @@ def hash_all(inputs):
     return results
 
 
-def test_rss_verification_suite():
+def hash_serially(inputs, rng):
+    """Hash them as close together as may be, or with pauses; the data is there in the clock of ``load`` only."""
+    dut = SerialToeplitzHash()
+    loads, seen = [], []
+    clock = 0
+
+    async def source(ctx):
+        nonlocal clock
+        for value in inputs:
+            ctx.set(dut.data, int.from_bytes(value.ljust(36, b"\0"), "big"))
+            ctx.set(dut.load, 1)
+            loads.append(clock)
+            await ctx.tick()
+            ctx.set(dut.load, 0)
+            ctx.set(dut.data, rng.getrandbits(288))
+            spacing = dut.steps + rng.choice((0, 0, 1, 20))
+            await ctx.tick().repeat(spacing - 1)
+            clock += spacing
+        await ctx.tick().repeat(8)
+
+    async def watch(ctx):
+        async for *_, value in ctx.tick().sample(dut.hash):
+            seen.append(value)
+
+    simulate(dut, source, background=[watch])
+    # It stays until the clock behind the next load.
+    for load, following in pairwise([*loads, loads[-1] + dut.steps]):
+        assert len(set(seen[load + dut.latency : max(following, load + dut.steps) + 2])) == 1
+    return [seen[load + dut.latency] for load in loads]
+
+
+def test_rss_verification_suite(rng):
     inputs, hashes = zip(*vectors(), strict=True)
     assert hash_all(inputs) == list(hashes)
+    assert hash_serially(inputs, rng) == list(hashes)
 
 
 def test_is_linear_in_every_bit(rng):
@@ -61,3 +93,8 @@ def test_is_linear_in_every_bit(rng):
                 total ^= single[bit]
         sums.append(total)
     assert hash_all(inputs) == sums
+
+
+def test_the_serial_one_gives_the_same(rng):
+    inputs = [(1 << bit).to_bytes(36, "big") for bit in range(288)] + [rng.randbytes(36) for _ in range(50)]
+    assert hash_serially(inputs, rng) == hash_all(inputs)

@@ -9,6 +9,7 @@ from amaranth.lib.wiring import In, Out
 
 from ..config import check_range
 from ..data_register import data_register
+from ..ram_read import ram_read
 from .tally import delays
 
 __all__ = ["CounterBank"]
@@ -131,11 +132,15 @@ class CounterBank(wiring.Component):
         amounts = [delays(m, Mux(count, self.frames, 0), 2, "frames", reset_less=True)[2]]
         if self.byte_bits:
             amounts.append(delays(m, Mux(count, self.bytes, 0), 2, "bytes", reset_less=True)[2])
-        halves = [self._elaborate_counter(m, field, amount, stages, walk) for field, amount in enumerate(amounts)]
-
+        counters = [self._elaborate_counter(m, field, amount, stages, walk) for field, amount in enumerate(amounts)]
+        copied = counters[0][2]  # all fields are copied together
+        copied_before = Signal(reset_less=True)
         low = Signal(HALF, reset_less=True)
-        m.d.sync += low.eq(self._choose([half for half, _ in halves]))
-        data_register(m, self.read_value, Cat(low, self._choose([half for _, half in halves])))
+        m.d.sync += [
+            copied_before.eq(copied),
+            low.eq(self._choose([half for half, _, _ in counters], copied)),
+        ]
+        data_register(m, self.read_value, Cat(low, self._choose([half for _, half, _ in counters], copied_before)))
         m.d.comb += self.read_valid.eq(delays(m, read, self.latency - 1, "read")[-1])
         return m
 
@@ -169,8 +174,10 @@ class CounterBank(wiring.Component):
 
     def _elaborate_counter(
         self, m: Module, field: int, amount: Value, stages: dict[str, list[Value]], walk: Value
-    ) -> tuple[Value, Value]:
+    ) -> tuple[Value, Value, Value]:
         """Build one counter per index; return what its halves show, each the counter below its copy.
+
+        And whether, while the low half is shown, it was copied just now: then what the copy shows is of no account.
 
         An event is in stage n in the n-th clock after it was presented: low half read in stage 0, its register
         in stage 1, added to in stage 2, written and shown in stage 3; the high half a stage later.
@@ -182,15 +189,16 @@ class CounterBank(wiring.Component):
             m.submodules[f"{half}_{field}"] = memory = Memory(shape=shape, depth=self._depth, init=[])
             m.submodules[f"{half}_{field}_copy"] = copy = Memory(shape=HALF, depth=self._depth, init=[])
             write_port, write_copy = memory.write_port(), copy.write_port()
-            update_port, read_copy = memory.read_port(transparent_for=(write_port,)), copy.read_port()
+            update_port = memory.read_port(transparent_for=(write_port,))
+            copy_address, copied = ram_read(m, copy, name=f"copied_{half}_{field}")
             m.d.comb += [
                 write_port.addr.eq(Mux(self.ready, index[stage + 3], walk)),
                 write_copy.addr.eq(index[stage + 2]),
                 update_port.addr.eq(index[stage]),
-                read_copy.addr.eq(index[stage + 2]),
+                copy_address.eq(index[stage + 2]),
             ]
             ports.append((write_port, update_port))
-            copies.append((write_copy, read_copy))
+            copies.append((write_copy, copied))
         (write_low, update_low), (write_high, update_high) = ports
         (copy_low, shown_low), (copy_high, shown_high) = copies
 
@@ -245,9 +253,12 @@ class CounterBank(wiring.Component):
             copy_high.en.eq(strobe[3] & fresh_high[0]),
             copy_high.data.eq(old_high),
         ]
-        return Cat(latest[:HALF], shown_low.data), Cat(latest_high, shown_high.data)
+        return Cat(latest[:HALF], shown_low), Cat(latest_high, shown_high), fresh_high[0]
 
-    def _choose(self, values: list[Value]) -> Value:
-        """Counter or copy, of frames or bytes, as the read wants."""
+    def _choose(self, values: list[Value], copied: Value) -> Value:
+        """Counter or copy, of frames or bytes, as the read wants.
+
+        A read adds nothing: where it copied, the counter is what the copy will be.
+        """
         both = Mux(self.read_field, values[1] if len(values) > 1 else Const(0, 2 * HALF), values[0])
-        return both.word_select(self.read_snapshot, HALF)
+        return both.word_select(self.read_snapshot & ~copied, HALF)

@@ -1,7 +1,7 @@
 """The clocks of a board's design: one PLL for the core's and the transmitters', and RXC of each port."""
 
 from amaranth.hdl import ClockDomain, ClockSignal, Const, Instance, Module, Signal, Value
-from amaranth.lib.cdc import ResetSynchronizer
+from amaranth.lib.cdc import FFSynchronizer
 
 __all__ = ["CORE_HZ", "TRANSMIT_HZ", "add_clocks"]
 
@@ -17,10 +17,12 @@ _OSCILLATOR_HZ = 625_000_000
 
 
 def add_clocks(m: Module, clock: Value, hz: int, receive: dict[str, Value]) -> None:
-    """Make the domains ``sync`` (62.5 MHz), ``tx`` (125 MHz) and an ``rx`` of each port, with their resets.
+    """Make the domains ``sync`` (62.5 MHz), ``tx`` (125 MHz) and an ``rx`` of each port.
 
-    ``sync`` and ``tx`` are reset until the PLL has locked, and the ``rx`` domains with them: asserted at once, also
-    without a clock, and released in step with each domain's own.
+    None has a reset: flip-flops begin with the values that the bitstream gives them, and the clocks of ``sync`` and
+    ``tx`` stand still until the PLL has locked (DCCA, FPGA-TN-02200). The configuration logic sets all flip-flops so,
+    whatever their GSR (YosysHQ/yosys#778, amaranth-lang/amaranth#167). A reset would go to a third of them, and nextpnr
+    keeps those with one apart from those without.
 
     Parameters
     ----------
@@ -40,9 +42,8 @@ def add_clocks(m: Module, clock: Value, hz: int, receive: dict[str, Value]) -> N
     """
     if hz <= 0 or hz % REFERENCE_HZ:
         raise ValueError(f"hz must be a multiple of {REFERENCE_HZ}, not {hz}")
-    locked, unlocked = Signal(), Signal()
-    m.d.comb += unlocked.eq(~locked)
-    clocks: dict[str, Value] = {"sync": Signal(name="clock_core"), "tx": Signal(name="clock_transmit"), **receive}
+    locked = Signal()
+    made = {"sync": Signal(name="clock_core"), "tx": Signal(name="clock_transmit")}
     m.submodules.pll = Instance(
         "EHXPLLL",
         p_CLKI_DIV=hz // REFERENCE_HZ,
@@ -62,17 +63,27 @@ def add_clocks(m: Module, clock: Value, hz: int, receive: dict[str, Value]) -> N
         a_ICP_CURRENT="12",
         a_LPF_RESISTOR="8",
         i_CLKI=clock,
-        i_CLKFB=clocks["tx"],
+        i_CLKFB=made["tx"],
         i_RST=Const(0),
         i_STDBY=Const(0),
         i_PLLWAKESYNC=Const(0),
         i_ENCLKOP=Const(0),
         i_ENCLKOS=Const(0),
-        o_CLKOP=clocks["tx"],
-        o_CLKOS=clocks["sync"],
+        o_CLKOP=made["tx"],
+        o_CLKOS=made["sync"],
         o_LOCK=locked,
     )
-    for name, source in clocks.items():
-        m.domains += ClockDomain(name)
-        m.d.comb += ClockSignal(name).eq(source)
-        m.submodules[f"reset_{name}"] = ResetSynchronizer(unlocked, domain=name)
+    for name, source in made.items():
+        ungated, steady = f"{name}_ungated", Signal(name=f"{name}_steady")
+        _add_domain(m, ungated, source)
+        m.submodules[f"{name}_waits"] = FFSynchronizer(locked, steady, o_domain=ungated)
+        gated = Signal(name=f"{name}_gated")
+        m.submodules[f"{name}_gate"] = Instance("DCCA", i_CLKI=source, i_CE=steady, o_CLKO=gated)
+        _add_domain(m, name, gated)
+    for name, source in receive.items():
+        _add_domain(m, name, source)
+
+
+def _add_domain(m: Module, name: str, clock: Value) -> None:
+    m.domains += ClockDomain(name, reset_less=True)
+    m.d.comb += ClockSignal(name).eq(clock)

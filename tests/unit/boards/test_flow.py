@@ -31,7 +31,7 @@ def check(result: Bitstream) -> None:
     assert report.met
     assert report.slack >= 0
     assert {clock.name: clock.wanted for clock in report.clocks} == pytest.approx(
-        {"sync": 62.5, "tx": 125, "rx0": 125, "rx1": 125}, rel=1e-3
+        {"sync": 62.5, "tx": 125, "rx0": 125, "rx1": 125, "sync_ungated": 62.5, "tx_ungated": 125}, rel=1e-3
     )
     assert all(0 < used <= report.available[kind] for kind, used in report.used.items() if kind != "multipliers")
 
@@ -48,6 +48,18 @@ def test_media_converter(tmp_path: Path) -> None:
     assert "timing met" in page
     assert {"design.port0.mac.receiver", "design.port1.mac.transmitter"} <= set(report.components)
     assert all(any(step.startswith("design.") for step in clock.path) for clock in report.clocks)
+    # Nothing is reset: the PLL's lock starts two clocks, and that is all.
+    cells = json.loads((tmp_path / "one" / "top.json").read_text())["modules"]["top"]["cells"].values()
+    (locked,) = (cell["connections"]["LOCK"] for cell in cells if cell["type"] == "EHXPLLL")
+    using = [
+        (cell["type"], pin)
+        for cell in cells
+        for pin, bits in cell["connections"].items()
+        if bits == locked and cell["port_directions"][pin] == "input"
+    ]
+    assert len(using) == 2
+    assert {kind for kind, _ in using} == {"TRELLIS_FF"}
+    assert {pin for _, pin in using} <= {"DI", "M"}
     # Nothing names this machine or this folder, and what is placed is the same from any.
     for name in ("top.json", "top.config", "report.json", "report.html"):
         text = (tmp_path / "one" / name).read_text()

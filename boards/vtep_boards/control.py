@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from amaranth.hdl import Cat, Module, Mux, Signal
+from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -14,12 +14,10 @@ from vtep.control.serial_bridge import SerialBridge
 from vtep.local.mailbox import mailbox_signature
 from vtep.local.neighbors import Place
 from vtep.local.sequencer import table_write
+from vtep.local.word_read import BYTE_BITS, read_word
 from vtep.mac.rgmii import link_layout
 
 __all__ = ["GatewayControl"]
-
-READ_LATENCY = 2
-"""Clocks until the local stack shows a byte of an entry."""
 
 
 def _neighbor_ports(neighbors: int) -> dict[str, Any]:
@@ -138,25 +136,18 @@ class GatewayControl(wiring.Component):
     def _read_neighbors(self, m: Module) -> None:
         command = self._file.neighbor_read
         value = command.value
-        place_bits = (WORD_BYTES - 1).bit_length()
-        m.d.sync += command.refuse.eq((value["index"] >= self._neighbors) | value["place"][:place_bits].any())
-        # One-hot, as the bytes are asked for and come.
-        steps = Signal(WORD_BYTES + READ_LATENCY)
-        word = Signal(PLACE_BITS - place_bits, reset_less=True)
+        place = value["place"]
+        m.d.sync += command.refuse.eq((value["index"] >= self._neighbors) | place[:BYTE_BITS].any())
         index = Signal.like(self.read_index, reset_less=True)
-        octets = Signal(WORD_BITS)
-        m.d.sync += steps.eq(Cat(command.strobe, steps[:-1]))
         with m.If(command.strobe):
-            m.d.sync += [word.eq(value["place"][place_bits:]), index.eq(value["index"])]
-        with m.If(steps[READ_LATENCY:].any()):
-            m.d.sync += octets.eq(Cat(octets[8:], self.read_data))
-        asked = steps[:WORD_BYTES]
+            m.d.sync += index.eq(value["index"])
+        read = read_word(m, command.strobe, place[BYTE_BITS:], self.read_data)
         m.d.comb += [
-            self.read.eq(asked.any()),
+            self.read.eq(read.asks),
             self.read_index.eq(index),
-            self.read_place.eq(Cat(asked[1] | asked[3], asked[2] | asked[3], word)),
-            self._file.neighbor_status.status["reading"].eq(steps.any()),
-            self._file.neighbor_data.status["data"].eq(octets),
+            self.read_place.eq(read.place),
+            self._file.neighbor_status.status["reading"].eq(read.reading),
+            self._file.neighbor_data.status["data"].eq(read.data),
         ]
 
     def _receive_frames(self, m: Module) -> None:
@@ -181,7 +172,7 @@ class GatewayControl(wiring.Component):
         file, mailbox = self._file, self.mailbox
         write, send = file.host_write, file.host_send
         length = send.value["length"]
-        words = (length + (WORD_BYTES - 1))[(WORD_BYTES - 1).bit_length() :]
+        words = (length + (WORD_BYTES - 1))[BYTE_BITS:]
         m.d.sync += [
             write.refuse.eq(mailbox.full),
             send.refuse.eq(length.any() & (words != mailbox.written)),

@@ -22,6 +22,7 @@ from .top import Top
 
 __all__ = ["Bitstream", "CapacityError", "TimingError", "build", "check_capacity", "lpf", "synthesise"]
 
+SEEDS = (1, 2, 3, 4)
 """nextpnr's seeds, tried in this order until the timing is met."""
 
 _LARGEST = 8
@@ -100,7 +101,7 @@ def build(
     design: wiring.Component,
     folder: Path,
     *,
-    seeds: Sequence[int] | None = None,
+    seeds: Sequence[int] = SEEDS,
     progress: Callable[[str], None] = lambda message: None,
     about: dict[str, Any] | None = None,
 ) -> Bitstream:
@@ -114,7 +115,7 @@ def build(
     folder : Path
         Made if missing. No bitstream is left in it if the build fails.
     seeds : sequence of int
-        nextpnr's, tried in order until the timing is met; at least one. None: the board's.
+        nextpnr's, tried in order until the timing is met; at least one.
     progress : callable
         Told what begins.
     about : dict or None
@@ -129,7 +130,6 @@ def build(
     vtep_sim.synth.ToolError
         A tool failed.
     """
-    seeds = board.seeds if seeds is None else seeds
     if not seeds:
         raise ValueError("seeds must hold at least one seed")
     folder.mkdir(parents=True, exist_ok=True)

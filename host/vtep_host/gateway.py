@@ -19,7 +19,7 @@ from .neighbors import Neighbors
 from .registers import Registers
 from .transport import Transport, TransportError
 
-__all__ = ["Gateway", "Link", "Resolution", "find_gateway"]
+__all__ = ["MAC_BYTES", "Gateway", "Link", "Resolution", "find_gateway"]
 
 MAC_BYTES = 6
 MAC_WORD = Place.MAC + MAC_BYTES - 2 * WORD_BYTES

@@ -1,17 +1,14 @@
 """A gateway's host port at a network interface of this machine, whose stack then is the gateway's host."""
 
-import signal
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from selectors import EVENT_READ, DefaultSelector
-from types import FrameType
 from typing import Protocol
 
 from .interfaces.interface import Interface
 
-__all__ = ["Carried", "Frames", "carry", "until_interrupted"]
+__all__ = ["Carried", "Frames", "carry"]
 
 SLICE = 0.1
 """Seconds of waiting at once; then it is seen whether the end has come."""
@@ -79,19 +76,3 @@ def carry(mailbox: Frames, interface: Interface, carried: Carried, *, pause: flo
                 carried.received += 1
                 carried.refused += not interface.send(came)
             idle_until = time.monotonic() + pause if frame is None and came is None else 0.0
-
-
-@contextmanager
-def until_interrupted() -> Iterator[Callable[[], bool]]:
-    """Give what tells whether SIGINT or SIGTERM came, which do no more meanwhile: an access is never broken off."""
-    came: list[int] = []
-
-    def note(number: int, _frame: FrameType | None) -> None:
-        came.append(number)
-
-    before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield lambda: bool(came)
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

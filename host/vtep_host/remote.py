@@ -13,6 +13,7 @@ import typer
 from rich.live import Live
 
 from vtep.control.counters import counter_map
+from vtep.headers import ETHERNET
 
 from .adopt import read_state
 from .config import Config, Limits, load
@@ -20,10 +21,11 @@ from .controller import Controller
 from .device import Device, WrongDeviceError
 from .difference import State
 from .display import configuration, console, counter_tables, device_line, gateway_tables
-from .gateway import Gateway, find_gateway
-from .host_port import Carried, carry, until_interrupted
+from .gateway import MAC_BYTES, Gateway, find_gateway
+from .host_port import Carried, carry
 from .interfaces.interface import FORMS as INTERFACES
 from .interfaces.interface import InterfaceError, Setup, open_interface
+from .interrupt import until_interrupted
 from .lines import FORMS, ViaError, open_via
 from .mailbox import Mailbox
 from .neighbors import address_of, unplace
@@ -34,8 +36,6 @@ from .transport import TransportError
 __all__ = ["DIFFERENT", "add_commands"]
 
 DIFFERENT = 1
-MAC_BYTES = 6
-ETHERNET_BYTES = 14
 EXIT_CODES = (
     "Exit codes: 0 done; 1 (verify) the device holds something else; 2 options or configuration refused, nothing was "
     "changed; 3 the device or the way to it failed."
@@ -215,7 +215,7 @@ def host(
         mailbox = Mailbox(target.gateway)
         own = target.device.read_settings()["mac"].to_bytes(MAC_BYTES)
         try:
-            joined = open_interface(interface, Setup(mailbox.longest - ETHERNET_BYTES, own))
+            joined = open_interface(interface, Setup(mailbox.longest - ETHERNET.length, own))
         except InterfaceError as error:
             raise ViaError(str(error)) from None
         out = console()

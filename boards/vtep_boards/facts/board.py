@@ -153,8 +153,6 @@ class Board:
         Options by which openFPGALoader knows the board. None: it does not; an SVF file is for other players.
     source : str
         Where the pinout is from.
-    seeds : tuple of int
-        nextpnr's, in the order to try: those with which the gateway met its timing are first.
     """
 
     name: str
@@ -173,7 +171,6 @@ class Board:
     leds: tuple[Led, ...]
     loader: tuple[str, ...] | None
     source: str
-    seeds: tuple[int, ...] = (1, 2, 3, 4)
 
     @property
     def managements(self) -> tuple[Management, ...]:

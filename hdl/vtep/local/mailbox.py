@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from amaranth.hdl import Cat, Module, Signal
+from amaranth.hdl import Module, Signal
 from amaranth.lib import wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
@@ -14,11 +14,9 @@ from ..ram_read import ram_read
 from ..stream.packet import connect_packets, packet_signature
 from ..stream.width import WidthConverter
 from .intake import FrameIntake
+from .word_read import read_word
 
 __all__ = ["HostMailbox", "mailbox_signature"]
-
-READ_LATENCY = 2
-"""Clocks until `FrameIntake` shows a byte."""
 
 
 def mailbox_signature() -> wiring.Signature:
@@ -126,19 +124,12 @@ class HostMailbox(wiring.Component):
         host = self.host
         m.submodules.intake = intake = self._intake
         connect_packets(m, wiring.flipped(self.i), intake.i)
-        # One-hot, as the bytes are asked for and come.
-        steps = Signal(WORD_BYTES + READ_LATENCY)
-        word = Signal.like(host.word, reset_less=True)
-        asked = steps[:WORD_BYTES]
-        m.d.sync += steps.eq(Cat(host.read, steps[:-1]))
-        with m.If(host.read):
-            m.d.sync += word.eq(host.word)
-        with m.If(steps[READ_LATENCY:].any()):
-            m.d.sync += host.data.eq(Cat(host.data[8:], intake.byte))
+        read = read_word(m, host.read, host.word, intake.byte)
         m.d.comb += [
-            intake.place.eq(Cat(asked[1] | asked[3], asked[2] | asked[3], word)),
+            intake.place.eq(read.place),
+            host.data.eq(read.data),
             intake.take.eq(host.take),
-            host.reading.eq(steps.any()),
+            host.reading.eq(read.reading),
             host.received.eq(intake.valid),
             host.length.eq(intake.last_place + 1),
             self.no_room.eq(intake.no_room),

@@ -13,6 +13,7 @@ from vtep.config import VtepParameters
 from vtep.control.counters import counter_map
 from vtep_host.config import Config, load
 from vtep_host.interfaces.interface import InterfaceError, Setup, open_interface
+from vtep_host.interrupt import until_interrupted
 from vtep_host.tables import limits_of
 
 from ..captures import OutputFiles
@@ -199,21 +200,17 @@ def _never() -> bool:
 @contextmanager
 def _ends(window: WaveWindow | None) -> Iterator[Callable[[], bool]]:
     """Meanwhile signals only set marks: the loop ends between two steps, and not within one."""
-    signals: list[int] = []
 
-    def note(number: int, _frame: FrameType | None) -> None:
-        if number == signal.SIGUSR1:
-            if window:
-                window.trigger()
-        else:
-            signals.append(number)
+    def trigger(_number: int, _frame: FrameType | None) -> None:
+        if window:
+            window.trigger()
 
-    before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)}
-    try:
-        yield lambda: bool(signals)
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+    with until_interrupted() as ended:
+        before = signal.signal(signal.SIGUSR1, trigger)
+        try:
+            yield ended
+        finally:
+            signal.signal(signal.SIGUSR1, before)
 
 
 def _told(options: SessionOptions) -> str:

@@ -29,7 +29,7 @@ def mac_events() -> wiring.Signature:
             "reception": Out(received_layout()),
             "false_carrier": Out(1),
             "sent": Out(1),
-            "too_long": Out(1),
+            "lost": Out(1),
         }
     )
 

@@ -2,7 +2,7 @@
 
 All are told to delay both clocks by about 2 ns, whatever their straps say: then the FPGA sends clock and data alike,
 and gets RXC in the middle of the data. RGMII 2.0 (section 3.3) wants a receiver's clock 1.0 to 2.6 ns behind the data.
-Nothing here was tried on a board.
+And all offer full duplex only, without PAUSE, as the MACs have neither. Nothing here was tried on a board.
 """
 
 from vtep.mac.phy_registers import PhyStatus, RegisterChange
@@ -10,6 +10,16 @@ from vtep.mac.phy_registers import PhyStatus, RegisterChange
 from .board import Phy
 
 __all__ = ["B50612D", "M88E1512", "RTL8211F"]
+
+OFFERS = (
+    # Auto-negotiation advertisement (IEEE 802.3 clause 28.2.4.1.3): of half and full duplex at 10 and 100 Mb/s,
+    # 100BASE-T4 and both bits of PAUSE, full duplex only.
+    RegisterChange(0x04, 0x0140, mask=0x0FE0),
+    # MASTER-SLAVE control (clause 40.5.1.1): of half and full duplex at 1000 Mb/s, the latter.
+    RegisterChange(0x09, 0x0200, mask=0x0300),
+)
+NEGOTIATE = RegisterChange(0x00, 0x1200, mask=0x1200)
+"""Auto-negotiation enabled, and begun anew (clause 22.2.4.1): what is offered acts from then on."""
 
 B50612D = Phy(
     name="Broadcom B50612D",
@@ -24,6 +34,8 @@ B50612D = Phy(
         # Shadow 3 of register 0x1C, clock alignment: bit 9 delays GTXCLK; bit 15 says that it is a write.
         RegisterChange(0x1C, 0x0C00),
         RegisterChange(0x1C, 0x8E00, mask=0xFE00),
+        *OFFERS,
+        NEGOTIATE,
     ),
     status=None,
     source="Registers: those that Linux' drivers/net/phy/broadcom.c uses for the BCM50610 and BCM54xx families. "
@@ -42,6 +54,8 @@ RTL8211F = Phy(
         RegisterChange(0x11, 0x0100, mask=0x0100),  # TXC delayed
         RegisterChange(0x15, 0x0008, mask=0x0008),  # RXC delayed
         RegisterChange(0x1F, 0x0000),
+        *OFFERS,
+        NEGOTIATE,
     ),
     status=None,
     source="Registers: those of Linux' drivers/net/phy/realtek.c. Not verified: that FD and FP are as F in this, "
@@ -59,9 +73,10 @@ M88E1512 = Phy(
         RegisterChange(0x16, 0x0002),
         RegisterChange(0x15, 0x0030, mask=0x0030),
         RegisterChange(0x16, 0x0000),
-        RegisterChange(0x00, 0x8000, mask=0x8000),
+        *OFFERS,
+        RegisterChange(0x00, 0x9200, mask=0x9200),
     ),
-    status=PhyStatus(register=0x11, link=10, speed=14),
+    status=PhyStatus(register=0x11, link=10, duplex=13, speed=14),
     source="Registers: those that Linux' drivers/net/phy/marvell.c uses for the 88E1121 and 88E1510 families. Not "
     "verified: the length of its reset, and whether it can tell of the link in band; so MDIO is asked.",
 )

@@ -37,6 +37,7 @@ class CrossedMac(wiring.Component):
     receiver, transmitter : wiring.Component
     max_frame_length : int
     buffer_bytes : int or None
+    lossy_transmit : bool
         As of `vtep.mac.mac.Mac`.
     ports : mapping
         Members of the signature beside those that all MACs have.
@@ -51,15 +52,17 @@ class CrossedMac(wiring.Component):
         *,
         max_frame_length: int,
         buffer_bytes: int | None,
+        lossy_transmit: bool = False,
         ports: Mapping[str, Any],
     ) -> None:
         lanes = check_data_width(data_width) // 8
         self._line_width, self._data_width = line_width, data_width
         self._receiver, self._transmitter = receiver, transmitter
-        beats = -(-(2 * max_frame_length if buffer_bytes is None else buffer_bytes) // lanes)
+        # A crossing keeps two beats in reserve.
+        beats = 2 * -(-max_frame_length // lanes) + 2 if buffer_bytes is None else -(-buffer_bytes // lanes)
         depth = max(MIN_DEPTH, 1 << (beats - 1).bit_length())
         self._receive_crossing = PacketCrossing(data_width, depth=depth, lossy=True)
-        self._transmit_crossing = PacketCrossing(data_width, depth=depth, lossy=False)
+        self._transmit_crossing = PacketCrossing(data_width, depth=depth, lossy=lossy_transmit)
         stream = packet_signature(data_width)
         super().__init__(
             {
@@ -71,7 +74,7 @@ class CrossedMac(wiring.Component):
                 "false_carrier": Out(1),
                 "sent": Out(1),
                 "underrun": Out(1),
-                "too_long": Out(1),
+                "lost": Out(1),
             }
         )
 
@@ -124,5 +127,5 @@ class CrossedMac(wiring.Component):
         m.d.comb += [
             self.sent.eq(transmitter.sent),
             self.underrun.eq(transmitter.underrun),
-            self.too_long.eq(crossing.dropped),
+            self.lost.eq(crossing.dropped),
         ]

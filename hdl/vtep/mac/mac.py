@@ -28,6 +28,9 @@ class Mac(CrossedMac):
         buffer. One that is to be transmitted is not looked at.
     buffer_bytes : int or None
         Of each direction's buffer; a power of two of beats after rounding up. None: room for two of the longest.
+    lossy_transmit : bool
+        What becomes of a frame for which the line leaves no room in the buffer. False: ``i`` waits. True: it is dropped
+        whole, so that a slow line holds up nobody, and ``i.ready`` is always high.
 
     Attributes
     ----------
@@ -43,8 +46,9 @@ class Mac(CrossedMac):
     false_carrier : Signal(), out, domain ``rx``
     sent, underrun : Signal(), out, domain ``tx``
         See `MacTransmitter`. A frame is started when it is there as a whole, so ``underrun`` stays low.
-    too_long : Signal(), out
-        High for a clock: a frame to be transmitted was longer than the buffer, and was dropped.
+    lost : Signal(), out
+        High for a clock: a frame to be transmitted was dropped, as it was longer than the buffer, or as
+        ``lossy_transmit`` has it.
 
     Notes
     -----
@@ -56,7 +60,14 @@ class Mac(CrossedMac):
         A parameter is out of its range.
     """
 
-    def __init__(self, data_width: int, *, max_frame_length: int = 1518, buffer_bytes: int | None = None) -> None:
+    def __init__(
+        self,
+        data_width: int,
+        *,
+        max_frame_length: int = 1518,
+        buffer_bytes: int | None = None,
+        lossy_transmit: bool = False,
+    ) -> None:
         super().__init__(
             8,
             data_width,
@@ -64,6 +75,7 @@ class Mac(CrossedMac):
             MacTransmitter(),
             max_frame_length=max_frame_length,
             buffer_bytes=buffer_bytes,
+            lossy_transmit=lossy_transmit,
             ports={"gmii_rx": In(GmiiRx), "gmii_tx": Out(GmiiTx), "enable": In(1)},
         )
 

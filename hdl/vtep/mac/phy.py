@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from amaranth.hdl import Array, Cat, Module, Signal
+from amaranth.hdl import Array, Cat, Module, Mux, Signal
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import Out
 
@@ -23,7 +23,8 @@ _IDENTIFIER = 2
 class PhyManager(wiring.Component):
     """Resets the PHYs of an MDIO bus, sets up each that answers, and asks one of them for its link again and again.
 
-    Few boards say at which addresses theirs are: unless told, it looks everywhere.
+    Few boards say at which addresses theirs are: unless told, it looks everywhere. It goes on looking, an address with
+    each question, so that a PHY that answers late is set up, too.
 
     Parameters
     ----------
@@ -38,7 +39,7 @@ class PhyManager(wiring.Component):
     status : PhyStatus or None
         None: nobody is asked, and ``link`` stays down.
     poll_ms : int
-        Wait between questions, 1 .. 1000.
+        Wait between questions, and between addresses behind the first look at all of them, 1 .. 1000.
     addresses : sequence of int
         Where PHYs are looked for, in this order, each within 0 .. 31; at least one.
 
@@ -47,12 +48,12 @@ class PhyManager(wiring.Component):
     reset : Signal(), out
         For the PHYs, active high.
     ready : Signal(), out
-        All PHYs are set up.
+        All addresses were looked at, and the PHYs there are set up.
     present : Signal(32), out
-        Addresses at which a PHY answered; valid with ``ready``.
+        Addresses at which a PHY answered; of all of them with ``ready``.
     link : `link_layout`, out
-        Of the first PHY with an address but 0, at which some answer together, or else of that at 0; always full duplex.
-        All bits change in one clock.
+        Of the first PHY with an address but 0, at which some answer together, or else of that at 0. All bits change in
+        one clock.
     pins : Out(`mdio_pins`)
 
     Notes
@@ -101,7 +102,7 @@ class PhyManager(wiring.Component):
         wiring.connect(m, master.pins, wiring.flipped(self.pins))
         request = master.request
         timer = Signal(range(max(self._reset_clocks, self._settle_clocks, self._poll_clocks)))
-        place = Signal(range(len(self._addresses)))
+        place, last_place = Signal(range(len(self._addresses))), len(self._addresses) - 1
         address, asked = Signal(5), Signal(5)
         m.d.comb += address.eq(Array(self._addresses)[place])
         step = Signal(range(len(self._setup) + 1))
@@ -122,8 +123,8 @@ class PhyManager(wiring.Component):
             m.d.comb += [request.payload[name].eq(value) for name, value in fields.items()]
 
         def next_address() -> None:
-            m.d.sync += [place.eq(place + 1), step.eq(0)]
-            with m.If(place == len(self._addresses) - 1):
+            m.d.sync += [place.eq(Mux(place == last_place, 0, place + 1)), step.eq(0)]
+            with m.If(self.ready | (place == last_place)):
                 m.d.sync += [self.ready.eq(1), timer.eq(self._poll_clocks - 1)]
                 m.next = "WAIT"
             with m.Else():
@@ -139,7 +140,11 @@ class PhyManager(wiring.Component):
             with m.State("SETTLE"), m.If(timer == 0):
                 m.next = "FIND"
             with m.State("FIND"):
-                access(register=_IDENTIFIER)
+                known = self.present.bit_select(address, 1)
+                with m.If(~known):
+                    access(register=_IDENTIFIER)
+                with m.Else():
+                    next_address()
                 with m.If(master.done):
                     m.d.sync += self.present.bit_select(address, 1).eq(here)
                     with m.If(here):
@@ -164,9 +169,10 @@ class PhyManager(wiring.Component):
                 with m.If(master.done):
                     m.d.sync += step.eq(step + 1)
                     m.next = "STEP"
-            with m.State("WAIT"):
+            with m.State("WAIT"), m.If(timer == 0):
+                m.next = "FIND"
                 if self._status is not None:
-                    with m.If((timer == 0) & answered):
+                    with m.If(answered):
                         m.next = "ASK"
             if self._status is not None:
                 with m.State("ASK"):
@@ -176,10 +182,9 @@ class PhyManager(wiring.Component):
                         m.d.sync += [
                             self.link.up.eq(here & master.data[self._status.link]),
                             self.link.speed.eq(Speed(master.data[self._status.speed : self._status.speed + 2])),
-                            self.link.full_duplex.eq(1),
-                            timer.eq(self._poll_clocks - 1),
+                            self.link.full_duplex.eq(master.data[self._status.duplex]),
                         ]
-                        m.next = "WAIT"
+                        m.next = "FIND"
         return m
 
     def _change(self, step: Signal) -> Any:

@@ -35,15 +35,19 @@ class PhyStatus:
         On the page that its setup leaves selected.
     link : int
         Bit that is high while the link is up.
+    duplex : int
+        Bit that is high for full duplex.
     speed : int
         Lower one of two bits with the speed: 0, 1, 2 for 10, 100, 1000 Mb/s.
     """
 
     register: int
     link: int
+    duplex: int
     speed: int
 
     def __post_init__(self) -> None:
         check_range("register", self.register, 0, 31)
         check_range("link", self.link, 0, 15)
+        check_range("duplex", self.duplex, 0, 15)
         check_range("speed", self.speed, 0, 14)

@@ -22,7 +22,7 @@ class RgmiiPort(wiring.Component):
 
     Parameters
     ----------
-    data_width, max_frame_length, buffer_bytes
+    data_width, max_frame_length, buffer_bytes, lossy_transmit
         See `Mac`.
     in_band : bool
         The PHY tells of its link between frames. Else ``told`` does.
@@ -39,7 +39,7 @@ class RgmiiPort(wiring.Component):
         What the port goes by; some clocks old.
     activity : Signal(), out
         High for a clock for frames that were received or sent.
-    received, reception, false_carrier : out, domain ``rx``; sent : out, domain ``tx``; too_long : out
+    received, reception, false_carrier : out, domain ``rx``; sent : out, domain ``tx``; lost : out
         See `Mac`.
 
     Notes
@@ -54,9 +54,20 @@ class RgmiiPort(wiring.Component):
     """
 
     def __init__(
-        self, data_width: int, *, max_frame_length: int = 1518, buffer_bytes: int | None = None, in_band: bool = True
+        self,
+        data_width: int,
+        *,
+        max_frame_length: int = 1518,
+        buffer_bytes: int | None = None,
+        lossy_transmit: bool = False,
+        in_band: bool = True,
     ) -> None:
-        self._mac = Mac(data_width, max_frame_length=max_frame_length, buffer_bytes=buffer_bytes)
+        self._mac = Mac(
+            data_width,
+            max_frame_length=max_frame_length,
+            buffer_bytes=buffer_bytes,
+            lossy_transmit=lossy_transmit,
+        )
         self._in_band = in_band
         stream = packet_signature(data_width)
         super().__init__(
@@ -72,7 +83,7 @@ class RgmiiPort(wiring.Component):
                 "reception": Out(received_layout()),
                 "false_carrier": Out(1),
                 "sent": Out(1),
-                "too_long": Out(1),
+                "lost": Out(1),
             }
         )
 
@@ -94,8 +105,9 @@ class RgmiiPort(wiring.Component):
             source, domain = receiver.link, "rx"
         else:
             source, domain = self.told, "sync"
-        speed = Signal(Speed)
-        m.d.comb += speed.eq(Mux(source.up, source.speed, Speed.MBPS_1000))
+        # From flip-flops, as other domains look at it.
+        speed = Signal(Speed, init=Speed.MBPS_1000)
+        m.d[domain] += speed.eq(Mux(source.up, source.speed, Speed.MBPS_1000))
         for target, value, bits in (
             ("sync", self.link.as_value(), source.as_value()),
             ("tx", Value.cast(transmitter.speed), speed.as_value()),
@@ -103,7 +115,7 @@ class RgmiiPort(wiring.Component):
         ):
             m.d.comb += value.eq(bits if target == domain else _settled(m, bits, domain, target))
 
-        for name in ("received", "reception", "false_carrier", "sent", "too_long"):
+        for name in ("received", "reception", "false_carrier", "sent", "lost"):
             m.d.comb += getattr(self, name).eq(getattr(mac, name))
         active = Signal(2)
         for number, (pulse, origin) in enumerate(((mac.received, "rx"), (mac.sent, "tx"))):

@@ -17,6 +17,9 @@ __all__ = ["RECEPTIONS", "MacReceiver", "deliver", "reception_layout"]
 
 _COUNT_BITS = MAX_FRAME_LENGTH_LIMIT.bit_length() + 1
 
+_FALSE_CARRIER = 0xE
+"""Low nibble of what the PHY reports a false carrier with, that of no other report, and all of it in a MII."""
+
 RECEPTIONS = 16
 """Frames between the line and the verdict on their FCS: no more fit into the clocks of `FcsCheck`."""
 
@@ -54,7 +57,8 @@ class MacReceiver(wiring.Component):
     A frame begins behind the start frame delimiter, with any number of preamble bytes in front of it, none too, and
     ends with ``rx_dv``. The FCS is checked and removed. A frame leaves marked with ``error`` if its FCS is wrong,
     ``rx_er`` rose within it, it has fewer than 64 bytes, or more than the longest. A carrier that brings anything else
-    before the delimiter, or nothing behind it, is no frame.
+    before the delimiter, or nothing behind it, is no frame. What the PHY says between frames is taken notice of only
+    where it reports a false carrier (clause 35.2.2.8: ``rx_er`` without ``rx_dv``, and 0x0E).
 
     Parameters
     ----------
@@ -71,7 +75,7 @@ class MacReceiver(wiring.Component):
         High with the last beat of a frame: ``reception`` tells of it.
     reception : `reception_layout`, out
     false_carrier : Signal(), out
-        High for a clock behind a carrier without a frame.
+        High for a clock behind a carrier without a frame, and when the PHY begins to report a false one.
     latency : int
         Clocks from a byte on the GMII to the beat at ``o``, at a byte a clock.
 
@@ -113,6 +117,10 @@ class MacReceiver(wiring.Component):
         group, ones, bad = Signal(), Signal(), Signal()
         held = Signal(8, reset_less=True)  # until it is known whether it is the frame's last byte
         begun = length != 0
+        false, false_before = Signal(), Signal()
+        m.d.comb += false.eq(~gmii.rx_dv & gmii.rx_er & (gmii.rxd[:4] == _FALSE_CARRIER))
+        with m.If(gmii.enable):
+            m.d.sync += false_before.eq(false)
         m.d.sync += [beat.valid.eq(0), token.valid.eq(0), self.false_carrier.eq(0)]
         with m.If(gmii.enable), m.FSM(init="REST"):
             with m.State("REST"), m.If(~gmii.rx_dv):  # behind a reset, or what is no preamble
@@ -120,7 +128,7 @@ class MacReceiver(wiring.Component):
             with m.State("PREAMBLE"):
                 m.d.sync += [length.eq(0), bad.eq(0), ones.eq(1), carrier.eq(gmii.rx_dv)]
                 with m.If(~gmii.rx_dv):
-                    m.d.sync += self.false_carrier.eq(carrier)
+                    m.d.sync += self.false_carrier.eq(carrier | (false & ~false_before))
                 with m.Elif((gmii.rxd == SFD) & ~gmii.rx_er):
                     m.d.sync += carrier.eq(0)
                     m.next = "FRAME"

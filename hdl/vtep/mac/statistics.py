@@ -26,8 +26,9 @@ class MacStatistics(wiring.Component):
     Received frames are counted as RFC 2819 has it, with FCS: frames that are too short or too long, by the MAC's own
     limit, with a right FCS (``Undersize``, ``Oversize``) and with a wrong one (``Fragments``, ``Jabbers``); broadcast
     and multicast of frames without any fault only; all others of all frames, also of those that were dropped.
-    ``aFramesTransmittedOK`` counts frames that were marked, too; ``aFramesLostDueToIntMACXmitError`` those longer than
-    the buffer.
+    ``aFalseCarriers`` counts, beside what the PHY reports, carriers without a frame, and
+    ``aFramesLostDueToIntMACXmitError`` what a MAC has as ``lost``. A frame that was marked, and left with a spoiled
+    FCS, is in no counter.
 
     Parameters
     ----------
@@ -39,7 +40,7 @@ class MacStatistics(wiring.Component):
     ----------
     received : Signal(), reception : `received_layout`, false_carrier : Signal(), in, domain ``rx``
     sent : Signal(), in, domain ``tx``
-    too_long : Signal(), in
+    lost : Signal(), in
         Of the MAC. A frame takes 5 clocks of ``sync``, and those in which ``o`` is not taken; any other event takes one
         that a frame leaves. None is lost as long as these find the time, and as no more than 16 frames or 63 other
         events of a kind wait. With frames of the least length at 10 Gb/s both ways that is so from 100 MHz on.
@@ -63,7 +64,7 @@ class MacStatistics(wiring.Component):
                 "reception": In(received_layout()),
                 "false_carrier": In(1),
                 "sent": In(1),
-                "too_long": In(1),
+                "lost": In(1),
                 "o": Out(stream.Signature(count_layout(entries, AMOUNT_BITS))),
             }
         )
@@ -104,7 +105,7 @@ class MacStatistics(wiring.Component):
         others = (
             ("aFalseCarriers", "false_carriers", self.false_carrier, "rx"),
             ("aFramesTransmittedOK", "frames_sent", self.sent, "tx"),
-            ("aFramesLostDueToIntMACXmitError", "frames_lost", self.too_long, "sync"),
+            ("aFramesLostDueToIntMACXmitError", "frames_lost", self.lost, "sync"),
         )
         taken: Value = of_frame
         for counter, name, event, domain in others:

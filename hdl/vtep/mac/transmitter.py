@@ -42,7 +42,7 @@ class MacTransmitter(wiring.Component):
     gmii : Out(`GmiiTx`)
         From flip-flops.
     sent : Signal(), out
-        High for a clock: the last byte of a frame went to the GMII.
+        High for a clock: the last byte of a frame that was not marked went to the GMII.
     underrun : Signal(), out
         High for a clock: a byte was missing.
     latency : int
@@ -104,7 +104,7 @@ class MacTransmitter(wiring.Component):
                     with m.If(~o.valid):
                         m.next = "ABORT"
                     with m.Elif(o.payload.last):
-                        m.d.sync += self.sent.eq(1)
+                        m.d.sync += self.sent.eq(~o.payload.error)
                         m.next = "END"
             with m.State("END"), m.If(self.enable):
                 m.d.sync += gmii.tx_en.eq(0)

@@ -48,7 +48,7 @@ class XgmiiMac(CrossedMac):
         See `LinkFault`. Some clocks of ``tx`` later, the transmitter acts on them.
     sent, discarded, underrun : Signal(), out, domain ``tx``
         See `XgmiiTransmitter`. A frame is started when it is there as a whole, so ``underrun`` stays low.
-    too_long : Signal(), out
+    lost : Signal(), out
         High for a clock: a frame to be transmitted was longer than the buffer, and was dropped.
 
     Notes

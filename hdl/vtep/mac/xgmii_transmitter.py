@@ -54,7 +54,7 @@ class XgmiiTransmitter(wiring.Component):
     xgmii : Out(`XgmiiTx`)
         From flip-flops.
     sent : Signal(), out
-        High for a clock: the last beat of a frame went to the XGMII.
+        High for a clock: the last beat of a frame that was not marked went to the XGMII.
     discarded : Signal(), out
         High for a clock: the last beat of a frame was thrown away for a fault of the link.
     underrun : Signal(), out
@@ -132,7 +132,7 @@ class XgmiiTransmitter(wiring.Component):
                     m.d.sync += [xgmii.txd.eq(_ABORT), xgmii.txc.eq(ALL_CONTROL), self.underrun.eq(1)]
                     m.next = "ABORT"
                 with m.Elif(o.payload.last):
-                    m.d.sync += self.sent.eq(1)
+                    m.d.sync += self.sent.eq(~o.payload.error)
                     with m.If(place >= LANES):
                         m.next = "END"
                     with m.Else():

@@ -122,7 +122,7 @@ class MacBench:
             self.reports.append({name: int(getattr(self.design, f"reception_{name}").value) for name in FIELDS})
 
     async def _watch(self, name: str) -> None:
-        domain = {"false_carrier": "rx", "too_long": "sync"}.get(name, "tx")
+        domain = {"false_carrier": "rx", "lost": "sync"}.get(name, "tx")
         signal, clock = getattr(self.design, name), self.clock(domain)
         while True:
             await RisingEdge(signal)
@@ -172,7 +172,8 @@ class MacBench:
         self.counts = dict.fromkeys(self.counts, 0)
         outcomes = self.outcomes(carriers)
         frames = [entry for entry in outcomes if entry]
-        wires = [entry.wire for entry in frames if entry.wire]
+        leaving = [entry for entry in frames if entry.wire]
+        wires = [entry.wire for entry in leaving]
         self.send(carriers)
         got, gaps = await self.collect(len(wires))
         for number, (content, wire) in enumerate(zip(got, wires, strict=False)):
@@ -180,7 +181,7 @@ class MacBench:
         assert len(got) == len(wires), f"{len(got)} frames of {len(wires)} came back"
         for number, (report, entry) in enumerate(zip(self.reports, frames, strict=True)):
             assert report == entry.report, f"of frame {number}"
-        wanted = {"sent": len(wires), "false_carrier": outcomes.count(None)}
+        wanted = {"sent": sum(not entry.marked for entry in leaving), "false_carrier": outcomes.count(None)}
         assert self.counts == dict.fromkeys(self.counts, 0) | wanted
         return gaps
 

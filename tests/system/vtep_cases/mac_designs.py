@@ -32,7 +32,7 @@ class LoopBack(wiring.Component):
     ``turning`` is high while a frame goes from its output to its input.
     """
 
-    events: tuple[str, ...] = ("sent", "too_long", "false_carrier", "underrun")
+    events: tuple[str, ...] = ("sent", "lost", "false_carrier", "underrun")
     states: tuple[str, ...] = ()
 
     def __init__(self, mac: Any, line: Mapping[str, Any]) -> None:

@@ -104,7 +104,7 @@ def test_the_line_is_full(rng: random.Random) -> None:
 
 
 def test_what_finds_no_room_is_dropped_whole_and_told(rng: random.Random) -> None:
-    pair = Pair(8, rng, max_frame_length=128)
+    pair = Pair(8, rng, max_frame_length=128, buffer_bytes=256)
     sent = [bytes([number]) * 100 for number in range(30)]
     dropped, received = [], []
 

@@ -179,19 +179,42 @@ def test_never_resets_who_makes_the_clock() -> None:
 
 @pytest.mark.parametrize("others", [(), (0,)])
 def test_asks_for_the_link(others: tuple[int, ...]) -> None:
-    dut = manager(reset_ms=0, setup=(), status=PhyStatus(17, link=10, speed=14), poll_ms=1, addresses=(0, 5))
+    dut = manager(reset_ms=0, setup=(), status=PhyStatus(17, link=10, duplex=13, speed=14), poll_ms=1, addresses=(0, 5))
     phys = {phy: {2: 0x0141} for phy in (*others, 5)}
     bus = Bus(phys)
 
     async def bench(ctx):
         await ctx.tick().until(dut.ready)
         for speed in (Speed.MBPS_1000, Speed.MBPS_10, Speed.MBPS_100):
-            for up in (1, 0):
-                phys[5][17] = speed.value << 14 | up << 10
+            for up, duplex in ((1, 1), (1, 0), (0, 1)):
+                phys[5][17] = speed.value << 14 | duplex << 13 | up << 10
                 await ctx.tick().repeat(round(0.0012 * CLOCK_HZ))
-                assert (ctx.get(dut.link.up), ctx.get(dut.link.speed)) == (up, speed)
+                assert ctx.get(dut.link) == {"up": up, "speed": speed, "full_duplex": duplex}
 
     simulate(dut, bench, background=[bus.bench(dut.pins)], period=PERIOD)
+
+
+@pytest.mark.parametrize("status", [None, PhyStatus(17, link=10, duplex=13, speed=14)])
+@pytest.mark.parametrize("others", [(), (31,)])
+def test_finds_who_answers_late(rng: random.Random, others: tuple[int, ...], status: PhyStatus | None) -> None:
+    """Whether or not others answered at once; it is set up once, as they are."""
+    dut = manager(reset_ms=0, poll_ms=1, status=status)
+    phys = {phy: registers(rng) for phy in others}
+    bus = Bus(phys)
+
+    async def bench(ctx):
+        await ctx.tick().until(dut.ready)
+        assert ctx.get(dut.present) == sum(1 << phy for phy in others)
+        phys[1] = registers(rng)
+        await ctx.tick().until(dut.present[1])
+        await ctx.tick().repeat(CLOCK_HZ // 100)
+        assert ctx.get(dut.present) == sum(1 << phy for phy in phys)
+
+    simulate(dut, bench, background=[bus.bench(dut.pins)], period=PERIOD)
+    for phy, content in phys.items():
+        assert (content[31], content[17] & 0x100, content[21] & 0x8) == (0xD08, 0x100, 0)
+        writes = [access[2] for access in bus.accesses if access[:2] == ("write", phy)]
+        assert writes == [change.register for change in SETUP]
 
 
 def test_refuses_what_no_phy_has() -> None:
@@ -204,4 +227,4 @@ def test_refuses_what_no_phy_has() -> None:
     with pytest.raises(ValueError, match="value must be within the mask 0x0001, not 0x0002"):
         RegisterChange(0, 2, mask=1)
     with pytest.raises(ValueError, match=r"speed must be an integer within 0 \.\. 14"):
-        PhyStatus(0, link=0, speed=15)
+        PhyStatus(0, link=0, duplex=0, speed=15)

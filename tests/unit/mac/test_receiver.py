@@ -188,6 +188,25 @@ def test_rx_er_without_rx_dv_says_nothing(rng: random.Random) -> None:
     simulate(m, bench)
 
 
+@pytest.mark.parametrize("rxd", [0x0E, 0xEE])
+def test_counts_false_carriers_that_the_phy_reports(rxd: int) -> None:
+    """Once each (IEEE 802.3 table 35-2), however long; a PHY of 10 or 100 Mb/s has a nibble for it."""
+    dut = MacReceiver()
+    seen = []
+
+    async def bench(ctx):
+        ctx.set(dut.gmii.enable, 1)
+        ctx.set(dut.gmii.rxd, rxd)
+        for clock in range(60):
+            ctx.set(dut.gmii.rx_er, clock % 20 in (3, 4, 5, 9))
+            *_, valid, false = await ctx.tick().sample(dut.o.valid, dut.false_carrier)
+            assert not valid
+            seen.append(false)
+
+    simulate(dut, bench)
+    assert sum(seen) == 2 * 3
+
+
 def test_random_lines(rng: random.Random) -> None:
     carriers = []
     for _ in range(60):

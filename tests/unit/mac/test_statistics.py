@@ -73,9 +73,9 @@ def test_no_event_is_lost(rng: random.Random, core: float) -> None:
         while len(done) < 2:
             late = rng.random() < 0.05
             wanted["aFramesLostDueToIntMACXmitError"] += late
-            ctx.set(dut.too_long, late)
+            ctx.set(dut.lost, late)
             await ctx.tick()
-        ctx.set(dut.too_long, 0)
+        ctx.set(dut.lost, 0)
         await ctx.tick().repeat(120)
         values = {}
         for index, name in enumerate((None,) * FIRST + MAC_COUNTERS):

@@ -61,16 +61,13 @@ def _board(name: str) -> Board:
 def list_(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """List the boards, and which underlay their gateway has room for."""
-    from .designs import gateway_parameters
-
+    """List the boards."""
     rows = [
         {
             "board": board.name,
             "title": board.title,
             "fpga": f"{board.device} {board.package} -{board.speed}",
             "phy": board.phy.name,
-            "underlay": "IPv4, IPv6" if gateway_parameters(board).ipv6 else "IPv4",
         }
         for board in BOARDS.values()
     ]
@@ -78,7 +75,7 @@ def list_(
         print(json.dumps(rows, indent=2))
         return
     table = Table(box=None)
-    for column in ("board", "title", "FPGA", "PHYs", "underlay"):
+    for column in ("board", "title", "FPGA", "PHYs"):
         table.add_column(column, no_wrap=True)
     for row in rows:
         table.add_row(*row.values())

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from enum import Enum
 from typing import Any
 
-from amaranth.hdl import Cat, Const, DomainRenamer, Module, Value
+from amaranth.hdl import Cat, Const, Module, Value
 from amaranth.lib import wiring
 
 from vtep.config import VtepParameters
@@ -15,7 +15,6 @@ from vtep.local.neighbors import Neighbor
 from vtep.local.next_hop import NextHop
 from vtep.local.stack import LocalStack, events_layout
 from vtep.mac.port import RgmiiPort
-from vtep.stream.crossing import PacketCrossing
 from vtep.stream.packet import connect_packets
 from vtep.vxlan.core import VtepCore
 
@@ -53,8 +52,10 @@ class Gateway(wiring.Component):
     MAC addresses of next hops: frames that leave for the MAC address 00:00:00:00:00:NN go to its neighbour NN, see
     `NextHop`. Else all of that is up to a host, and every tunnel has its MAC address configured.
 
-    A host port that does not take its frames would hold up the tenants': what the third port cannot send in time is
-    dropped and counted. Its MAC has no counters of its own.
+    Frames that the tenant's port cannot send in time are dropped and counted (``aFramesLostDueToIntMACXmitError``), or
+    a slow tenant would hold up what is for the host; and so are those that the third port cannot send
+    (``local.no_room``), or a slow host would hold up the tenants. Frames from the tenant wait for the underlay's port,
+    and those that find no room are dropped as they come. The third port's MAC has no counters of its own.
 
     Parameters
     ----------
@@ -98,7 +99,10 @@ class Gateway(wiring.Component):
         width, longest = parameters.data_width, parameters.max_frame_length
         self._core = VtepCore(parameters, settings, entries)
         ports = 3 if host is Host.PORT else 2
-        self._ports = [RgmiiPort(width, max_frame_length=longest, in_band=in_band) for _ in range(ports)]
+        self._ports = [
+            RgmiiPort(width, max_frame_length=longest, lossy_transmit=number != UNDERLAY, in_band=in_band)
+            for number in range(ports)
+        ]
         initial = tuple(initial)
         self._neighbors = neighbors
         self._host = host
@@ -114,8 +118,6 @@ class Gateway(wiring.Component):
             self._mailbox = HostMailbox(width, max_frame_length=longest)
             self._control = GatewayControl(configuration, clock_hz, baud, mailbox=longest)
         else:
-            beats = 2 * -(-longest // parameters.lanes) + 1
-            self._queue = PacketCrossing(width, depth=1 << max(4, (beats - 1).bit_length()), lossy=True)
             self._control = GatewayControl(configuration, clock_hz, baud)
         super().__init__(design_signature(ports))
 
@@ -184,11 +186,9 @@ class Gateway(wiring.Component):
         return {"no_room": mailbox.no_room, "marked": mailbox.marked}
 
     def _join_port(self, m: Module) -> dict[str, Value]:
-        """Join the third port, through a queue that drops; return the event of that."""
+        """Join the third port; return the event of a frame that it does not send."""
         core, underlay, host = self._core, self._ports[UNDERLAY], self._ports[HOST]
         connect_packets(m, core.underlay_tx, underlay.i)
-        m.submodules.host_queue = DomainRenamer({"write": "sync", "read": "sync"})(self._queue)
-        connect_packets(m, core.host_tx, self._queue.i)
-        connect_packets(m, self._queue.o, host.i)
+        connect_packets(m, core.host_tx, host.i)
         connect_packets(m, host.o, core.host_rx)
-        return {"no_room": self._queue.dropped}
+        return {"no_room": host.lost}

@@ -50,7 +50,9 @@ def configuration(config: Mapping[str, Any]) -> Iterable[Table]:
 
 def gateway_tables(gateway: Mapping[str, Any]) -> Iterable[Table]:
     """Tables of a gateway, from what ``show --json`` has of it."""
-    title = f"gateway, registers {gateway['version']}, configuration {gateway['configuration_hash']}"
+    title = (
+        f"gateway {gateway['release']}, registers {gateway['version']}, configuration {gateway['configuration_hash']}"
+    )
     links = Table("port", "link", "Mb/s", "duplex", title=title, title_justify="left")
     for port, link in gateway["links"].items():
         up = (str(link["speed"]), "full" if link["full_duplex"] else "half") if link["up"] else ("-", "-")

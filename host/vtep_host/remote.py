@@ -262,6 +262,7 @@ def _about(device: Device) -> dict[str, Any]:
 def _about_gateway(gateway: Gateway) -> dict[str, Any]:
     gateway.snapshot_counters()
     return {
+        "release": "{major}.{minor}.{patch}".format(**gateway.registers["RELEASE"].read_fields()),
         "version": "{major}.{minor}".format(**gateway.registers["VERSION"].read_fields()),
         "configuration_hash": f"{gateway.registers['CONFIGURATION_HASH'].read():#010x}",
         "links": {port: asdict(link) for port, link in gateway.links().items()},

@@ -1,5 +1,7 @@
 """Registers of a gateway beside those of its core, declared once, and the counters behind them by their names."""
 
+from importlib import metadata
+
 from ..config import LENGTH_BITS
 from .register_map import (
     WORD_BITS,
@@ -24,11 +26,12 @@ __all__ = [
     "PORTS",
     "WORD_INDEX_BITS",
     "gateway_registers",
+    "release",
 ]
 
 LETTERS = b"GATE"
 MAGIC = int.from_bytes(LETTERS)
-VERSION = (1, 2)
+VERSION = (1, 3)
 MAP_BYTES = 1 << 12
 
 GATEWAY_BASE = 1 << 12
@@ -92,13 +95,19 @@ WORD_INDEX_BITS = LENGTH_BITS - (WORD_BYTES - 1).bit_length()
 """Of the number of a word of a frame."""
 
 
+def release() -> tuple[int, int, int]:
+    """Major, minor and patch of the release of OpenVTEP that this is."""
+    major, minor, patch = map(int, metadata.version("openvtep").split("."))
+    return major, minor, patch
+
+
 def gateway_registers(configuration: int, neighbors: int, *, mailbox: int = 0) -> RegisterMap:
     """Declare the registers. Those of the neighbours or those of the mailbox may be left out, none moves by that.
 
     Parameters
     ----------
     configuration : int
-        32 bits that tell bitstreams of one build apart.
+        32 bits that tell bitstreams of a release apart.
     neighbors : int
         Entries of the table of neighbours, 0 .. 64.
     mailbox : int
@@ -128,11 +137,20 @@ def _identification(configuration: int) -> tuple[Register, ...]:
         Register(
             name="CONFIGURATION_HASH",
             address=0x008,
-            description="Tells bitstreams of one build apart (the core's BUILD_HASH tells builds apart).",
+            description="Tells bitstreams of a release apart (the core's BUILD_HASH tells its parameters apart).",
             fields=(
                 constant_field(
-                    "hash", 0, 32, configuration, "First 32 bits of a SHA-256 of board and power-on contents."
+                    "hash", 0, 32, configuration, "First 32 bits of a SHA-256 of board, design and power-on contents."
                 ),
+            ),
+        ),
+        Register(
+            name="RELEASE",
+            address=0x00C,
+            description="The release of OpenVTEP that this is.",
+            fields=tuple(
+                constant_field(name, low, 8, number, f"Its {name} number.")
+                for name, low, number in zip(("patch", "minor", "major"), (0, 8, 16), reversed(release()), strict=True)
             ),
         ),
     )

@@ -138,6 +138,7 @@ class GatewayBench:
             wires = [getattr(dut, f"{name}{number}") for name in ("txd", "tx_ctl", "txc", "rxd", "rx_ctl", "rxc")]
             self.phys[port] = Phy(*wires, slower=1 - apart / 1e6 if port == TENANT else 1 + apart / 1e6)
         self.speed = 1000
+        self.speeds = dict.fromkeys(self.ports, 1000)
         self.model = GoldenModel(CONFIG, max_frame_length=PARAMETERS.max_frame_length)
         self.punted: list[bytes] = []
         self.known: dict[int, bytes] = {}
@@ -181,14 +182,14 @@ class GatewayBench:
     def set_speed(self, speed: int) -> None:
         """Tell PHYs and gateway of their links' speed in Mb/s."""
         self.speed = speed
-        for number, phy in enumerate(self.phys.values()):
-            phy.set_speed(speed * 1e6)
-            getattr(self.dut, f"told{number}").value = 0b1001 | SPEEDS[speed].value << 1
+        for port in self.ports:
+            self.set_speed_of(port, speed)
 
-    def slow_down_host(self) -> None:
-        """Let the third port be at 10 Mb/s, and the others as they are."""
-        self.phys[HOST].set_speed(10e6)
-        getattr(self.dut, f"told{self.ports.index(HOST)}").value = 0b1001 | Speed.MBPS_10.value << 1
+    def set_speed_of(self, port: str, speed: int) -> None:
+        """Let one port have another speed, and the others be as they are: time is counted in their bytes."""
+        self.speeds[port] = speed
+        self.phys[port].set_speed(speed * 1e6)
+        getattr(self.dut, f"told{self.ports.index(port)}").value = 0b1001 | SPEEDS[speed].value << 1
 
     @property
     def byte(self) -> float:
@@ -246,7 +247,7 @@ class GatewayBench:
         gaps: tuple[int, int] = (MIN_GAP, MIN_GAP),
         hurry: int = 0,
         quiet: float = 50,
-        lossy_host: bool = False,
+        lossy: str = "",
     ) -> dict[str, list[Sent]]:
         """Bring frames to both ports at once, and compare all that leaves with the golden model.
 
@@ -262,8 +263,8 @@ class GatewayBench:
             So many of the tenant's frames come with the least gap.
         quiet : float
             Microseconds after which nothing more is to come: as long as anything takes inside.
-        lossy_host : bool
-            What the third port sends is not compared.
+        lossy : str
+            What this port sends is not compared.
         """
         brought = dict(zip((*PORTS, HOST), (tenant, underlay, host), strict=True))
         frames: dict[str, list[Frame]] = {}
@@ -287,8 +288,8 @@ class GatewayBench:
             self._route(prediction)
 
         sent = await self._collect(quiet)
-        if lossy_host:
-            prediction.host[:] = [Frame(one.data) for one in sent[HOST]]
+        if lossy:
+            getattr(prediction, lossy)[:] = [Frame(one.data) for one in sent[lossy]]
         outputs = Outputs(*([Frame(one.data) for one in sent.get(port, [])] for port in (*PORTS, HOST)))
         for name in ("tenant", "underlay_encap", "underlay_host", "host"):
             setattr(prediction, name, [Frame(padded(one.data)) for one in getattr(prediction, name)])
@@ -299,7 +300,7 @@ class GatewayBench:
         return sent
 
     def _set_gap(self, port: str, gap: int) -> None:
-        self.phys[port].rx.ifg = gap * (2 if self.speed < 1000 else 1)  # nibbles there
+        self.phys[port].rx.ifg = gap * (2 if self.speeds[port] < 1000 else 1)  # nibbles there
 
     async def _hurried(self, rest: int, gap: int) -> None:
         """Wait until only so many of the tenant's frames are left, and set the gap."""

@@ -98,11 +98,11 @@ async def a_slow_host_holds_up_nobody(dut, rng):
     """At 10 Mb/s its port cannot send what comes at a gigabit: some is dropped and counted, and the rest is whole."""
     bench = GatewayBench(dut, host=Host.PORT)
     await bench.start()
-    bench.slow_down_host()
+    bench.set_speed_of(HOST, 10)
     frames = long_ones(rng, 9)
     carried = [underlay_frame(rng, 60) for _ in frames]
     underlay = [frame for both in zip(frames, carried, strict=True) for frame in both]
-    sent = await bench.exchange(underlay=underlay, lossy_host=True, quiet=2000)
+    sent = await bench.exchange(underlay=underlay, lossy=HOST, quiet=2000)
     assert len(sent["tenant"]) == len(carried)
     lost = (await bench.gateway_counters("local."))["local.no_room"]
     kept = [one.data for one in sent[HOST]]

@@ -1,12 +1,14 @@
 """The gateway's registers, over its serial line."""
 
 import random
+from importlib import metadata
+from itertools import product
 from typing import Any
 
 import pytest
 
 from helpers.packet_bench import simulate
-from vtep.control.gateway_registers import GATEWAY_BASE, GATEWAY_COUNTERS, LOCAL_EVENTS, gateway_registers
+from vtep.control.gateway_registers import GATEWAY_BASE, GATEWAY_COUNTERS, LOCAL_EVENTS, PORTS, gateway_registers
 from vtep.local.stack import events_layout
 from vtep.mac.gmii import Speed
 from vtep_boards.control import GatewayControl
@@ -116,8 +118,10 @@ def test_core_below_and_gateway_above() -> None:
         assert await line.read(ctx, 0x000) == 0
         assert await line.read(ctx, 0xFFC) == 0xFFC * 3
         assert await line.read(ctx, 0x1000) == int.from_bytes(b"GATE")
-        assert await line.read(ctx, 0x1004) == 0x0001_0002
+        assert await line.read(ctx, 0x1004) == 0x0001_0003
         assert await line.read(ctx, 0x1008) == HASH
+        major, minor, patch = map(int, metadata.version("openvtep").split("."))
+        assert await line.read(ctx, 0x100C) == major << 16 | minor << 8 | patch
         assert await line.read(ctx, 0x1010) == 0b1101
         assert await line.read(ctx, 0x1014) == 0b0010
         assert await line.read(ctx, 0x1020) == NEIGHBORS
@@ -215,15 +219,17 @@ def test_counters_have_the_names_of_what_is_counted() -> None:
 
 
 def test_hash_tells_configurations_and_boards_apart(rng: random.Random) -> None:
-    seen = {configuration_hash(board, text) for board in ("a", "b") for text in ("", "a", "b", str(rng.random()))}
-    assert len(seen) == 8
-    # The first four bytes of `printf 'colorlight-i5\n{}' | sha256sum`.
-    assert configuration_hash("colorlight-i5", "{}") == 0x5AF78F15
+    texts = ("", "a", "b", str(rng.random()))
+    seen = {configuration_hash(*names, text) for names in product(("a", "b"), repeat=2) for text in texts}
+    assert len(seen) == 16
+    # The first four bytes of `printf 'colorlight-i5\ngateway\n{}' | sha256sum`.
+    assert configuration_hash("colorlight-i5", "gateway", "{}") == 0xF6BB5D7A
 
 
 @pytest.mark.parametrize("number", [0, 1])
 def test_names_the_speeds(number: int) -> None:
-    register = list(gateway_registers(HASH, NEIGHBORS))[3 + number]
+    registers = {one.name: one for one in gateway_registers(HASH, NEIGHBORS)}
+    register = registers[f"{PORTS[number].upper()}_LINK"]
     assert {choice: value.value for choice, value in register["speed"].choices.items()} == {
         speed.name: speed.value for speed in Speed
     }

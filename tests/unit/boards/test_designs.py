@@ -1,5 +1,6 @@
 """What a bitstream of the gateway holds after power-on."""
 
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +44,7 @@ def made(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
 
     monkeypatch.setattr(designs, "Gateway", keep)
 
-    def make(text: str, board: str = "colorlight-i9", design: str = "gateway") -> tuple[dict[str, Any], dict[str, Any]]:
+    def make(text: str, board: str = "colorlight-i5", design: str = "gateway") -> tuple[dict[str, Any], dict[str, Any]]:
         (tmp_path / "vtep.toml").write_text(text)
         _, told = DESIGNS[design](BOARDS[board], tmp_path / "vtep.toml")
         assert told["design"] == design
@@ -74,13 +75,12 @@ def test_more_next_hops_than_neighbors_are_refused(made: Any) -> None:
         made(VTEP + many.replace("vlan = 15\n", "vlan = 15\n[[tunnel]]\nname = 'x'\nremote = '10.0.0.99'\n"))
 
 
-def test_the_smallest_device_has_an_underlay_of_ipv4(made: Any) -> None:
-    with pytest.raises(ConfigError, match="IPv6"):
-        made(VTEP + ROUTER.format(254) + TUNNELS, "colorlight-i5")
-    _, told = made(VTEP.replace('ipv6 = "fd00::1"\n', ""), "colorlight-i5")
-    assert told["parameters"]["ipv6"] is False
-    _, told = made(VTEP, "colorlight-i9")
-    assert told["parameters"]["ipv6"] is True
+def test_tells_what_it_is(made: Any) -> None:
+    """Board and design are in the hash, too."""
+    told = [made(VTEP, board, design)[1] for board in BOARDS for design in ("gateway", "gateway-serial-host")]
+    assert len({one["configuration_hash"] for one in told}) == 2 * len(BOARDS)
+    assert len({one["build_hash"] for one in told}) == 1
+    assert {one["release"] for one in told} == {metadata.version("openvtep")}
 
 
 def test_with_a_host_at_the_serial_line_nobody_resolves(made: Any) -> None:
@@ -95,5 +95,5 @@ def test_with_a_host_at_the_serial_line_nobody_resolves(made: Any) -> None:
 
 
 def test_a_host_at_a_port_needs_a_third_one(made: Any) -> None:
-    with pytest.raises(ValueError, match="colorlight-i9 has 2 ports, and a host at a port needs a third one"):
+    with pytest.raises(ValueError, match="colorlight-i5 has 2 ports, and a host at a port needs a third one"):
         made(VTEP, design="gateway-port-host")

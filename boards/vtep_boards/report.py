@@ -9,9 +9,9 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-__all__ = ["ClockReport", "Report", "count_components", "read_report"]
+__all__ = ["REPORTS", "ClockReport", "Report", "count_components", "read_report"]
 
-JSON_NAME, HTML_NAME = "report.json", "report.html"
+REPORTS = JSON_NAME, HTML_NAME = "report.json", "report.html"
 
 OTHER = "(shared)"
 """Component of cells that no name tells of, and of what stands in the top."""

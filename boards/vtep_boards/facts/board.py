@@ -5,7 +5,18 @@ from dataclasses import dataclass
 
 from vtep.mac.phy_registers import PhyStatus, RegisterChange
 
-__all__ = ["CAPACITY", "CENTERED_TAPS", "Board", "Clock", "Led", "Management", "Phy", "Rgmii", "Serial"]
+__all__ = [
+    "CAPACITY",
+    "CENTERED_TAPS",
+    "RGMII_CLOCK_HZ",
+    "Board",
+    "Clock",
+    "Led",
+    "Management",
+    "Phy",
+    "Rgmii",
+    "Serial",
+]
 
 RGMII_CLOCK_HZ = 125_000_000
 """RXC at 1000 Mb/s, its highest frequency."""
@@ -151,6 +162,8 @@ class Board:
     leds : tuple of `Led`
     loader : tuple of str or None
         Options by which openFPGALoader knows the board. None: it does not; an SVF file is for other players.
+    cable : str or None
+        The JTAG cable on the board, as openFPGALoader names it. None: there is none that it would take by itself.
     source : str
         Where the pinout is from.
     """
@@ -171,6 +184,7 @@ class Board:
     leds: tuple[Led, ...]
     loader: tuple[str, ...] | None
     source: str
+    cable: str | None = None
 
     @property
     def managements(self) -> tuple[Management, ...]:

@@ -49,5 +49,6 @@ BOARD = Board(
     serial=Serial(rx="H18", tx="J17"),
     leds=(Led("U16"),),
     loader=("--board", "colorlight-i5"),
+    cable="cmsisdap",
     source="litex-boards, colorlight_i5.py, after wuxx/Colorlight-FPGA-Projects",
 )

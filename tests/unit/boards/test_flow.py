@@ -4,18 +4,20 @@ import json
 import os
 import re
 import shutil
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from amaranth.back import rtlil
 
 from vtep_boards.designs import DESIGNS
 from vtep_boards.facts import BOARDS
 from vtep_boards.facts.board import Board, Management
-from vtep_boards.flow import Bitstream, CapacityError, build, check_capacity, synthesise
+from vtep_boards.flow import Bitstream, CapacityError, build, check_capacity, check_frequencies, synthesise, to_rtlil
 from vtep_boards.report import ClockReport, Report, read_report
 from vtep_boards.top import Top
+from vtep_sim.synth.tools import ToolError
 
 SMALLEST = "colorlight-i5"
 
@@ -26,13 +28,14 @@ def make(board: str, design: str, folder: Path) -> Bitstream:
     return build(facts, component, folder, about=about)
 
 
+CLOCKS = {"sync": 62.5, "tx": 125, "rx0": 125, "rx1": 125, "sync_ungated": 62.5, "tx_ungated": 125}
+
+
 def check(result: Bitstream) -> None:
     report = result.report
     assert report.met
     assert report.slack >= 0
-    assert {clock.name: clock.wanted for clock in report.clocks} == pytest.approx(
-        {"sync": 62.5, "tx": 125, "rx0": 125, "rx1": 125, "sync_ungated": 62.5, "tx_ungated": 125}, rel=1e-3
-    )
+    assert {clock.name: clock.wanted for clock in report.clocks} == pytest.approx(CLOCKS, rel=1e-3)
     assert all(0 < used <= report.available[kind] for kind, used in report.used.items() if kind != "multipliers")
 
 
@@ -83,6 +86,53 @@ def test_same_bytes_from_another_folder(tmp_path: Path) -> None:
     assert results[0].svf.read_bytes() == results[1].svf.read_bytes()
 
 
+NETLIST_PROGRAM = """
+import sys
+from pathlib import Path
+from vtep_boards.designs import DESIGNS
+from vtep_boards.facts import BOARDS
+from vtep_boards.flow import to_rtlil
+board = BOARDS[sys.argv[1]]
+component, _ = DESIGNS[sys.argv[2]](board, Path(sys.argv[3]) if sys.argv[3:] else None)
+sys.stdout.write(to_rtlil(board, component))
+"""
+
+CONFIG = """
+[vtep]
+mac = "02:00:00:00:00:01"
+ipv4 = "192.0.2.1"
+ipv6 = "2001:db8::1"
+[[vni]]
+id = 100
+vlan = 10
+flood = ["near", "far"]
+[[tunnel]]
+name = "near"
+remote = "192.0.2.2"
+[[tunnel]]
+name = "far"
+remote = "2001:db8::7"
+"""
+
+
+@pytest.mark.parametrize("design", ["media-converter", "gateway"])
+def test_the_same_netlist_in_another_process(design: str, tmp_path: Path) -> None:
+    """Nothing goes by the order of a set, which each process has its own of."""
+    config = []
+    if design == "gateway":
+        (tmp_path / "vtep.toml").write_text(CONFIG)
+        config.append(tmp_path / "vtep.toml")
+    command = [sys.executable, "-c", NETLIST_PROGRAM, SMALLEST, design, *config]
+    running = [
+        subprocess.Popen(command, stdout=subprocess.PIPE, env={**os.environ, "PYTHONHASHSEED": seed})
+        for seed in ("1", "2")
+    ]
+    texts = [process.communicate()[0] for process in running]
+    assert all(process.returncode == 0 for process in running)
+    assert len(texts[0]) > 100_000
+    assert texts[0] == texts[1]
+
+
 @pytest.mark.full
 @pytest.mark.slow
 @pytest.mark.parametrize("board", BOARDS)
@@ -109,8 +159,7 @@ def board_with_three_ports() -> Board:
 def test_a_third_port_is_used_by_what_has_a_use_for_it(design: str, used: int) -> None:
     facts = board_with_three_ports()
     component, _ = DESIGNS[design](facts, None)
-    top = Top(facts, component)
-    text = rtlil.convert(top, ports=list(top.pins.values()), name="top", emit_src=False)
+    text = to_rtlil(facts, component)
     modules = set(re.findall(r"^module \\top\.(port\d)_pads$", text, re.MULTILINE))
     assert modules == {f"port{number}" for number in range(used)}
 
@@ -131,6 +180,22 @@ def test_a_report_names_the_slow_clock_and_its_path() -> None:
         "  design.port0.mac.b",
     ]
     assert "NOT met" in slow.html()
+
+
+def test_clocks_have_to_be_constrained() -> None:
+    """Each, and with its own frequency: or the tool's own takes its place, and any slack is right."""
+
+    def report_with(clocks: dict[str, float]) -> Report:
+        return Report({}, tuple(ClockReport(name, wanted, 200.0, ()) for name, wanted in clocks.items()), {}, {})
+
+    check_frequencies(report_with({**CLOCKS, "rx2": 12.0}), 2)
+    for name, hz in CLOCKS.items():
+        with pytest.raises(ToolError, match=rf"^clock {name} of {hz:g} MHz was held to 12$"):
+            check_frequencies(report_with({**CLOCKS, name: 12.0}), 2)
+        with pytest.raises(ToolError, match=rf"^clock {name} of {hz:g} MHz was not seen$"):
+            check_frequencies(report_with({one: hz for one, hz in CLOCKS.items() if one != name}), 2)
+    with pytest.raises(ToolError, match="clock rx2 of 125 MHz was not seen"):
+        check_frequencies(report_with(CLOCKS), 3)
 
 
 NETLIST = {
@@ -203,11 +268,13 @@ def test_every_device_has_a_capacity(board: str) -> None:
 
 
 def test_no_bitstream_is_left_of_a_build_that_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "top.bit").write_bytes(b"of yesterday")
+    old = [tmp_path / name for name in ("top.bit", "top.svf", "report.json", "report.html")]
+    for path in old:
+        path.write_bytes(b"of yesterday")
     monkeypatch.setattr("vtep_boards.flow.run_yosys", _fails)
     with pytest.raises(RuntimeError, match="no such luck"):
         make(SMALLEST, "media-converter", tmp_path)
-    assert not (tmp_path / "top.bit").exists()
+    assert not any(path.exists() for path in old)
     shutil.rmtree(tmp_path)
 
 

@@ -19,7 +19,7 @@ def test_gigabit(simulations, build, module, name):
     check(simulations, build, module, name)
 
 
-@pytest.mark.parametrize(("build", "module", "name"), cases("mac_speeds", "rgmii"))
+@pytest.mark.parametrize(("build", "module", "name"), cases("mac_speeds", "gmii", "rgmii"))
 def test_speeds(simulations, build, module, name):
     check(simulations, build, module, name)
 

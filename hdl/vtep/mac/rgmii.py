@@ -11,7 +11,8 @@ from amaranth.hdl import Cat, Const, Module, Mux, Signal, unsigned
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
-from .gmii import SFD, GmiiRx, GmiiTx, Speed
+from .gmii import GmiiRx, GmiiTx, Speed
+from .nibbles import join_nibbles
 
 __all__ = ["RgmiiReceiver", "RgmiiTransmitter", "link_layout", "receive_wires", "transmit_wires"]
 
@@ -39,16 +40,13 @@ def link_layout() -> data.StructLayout:
 class RgmiiReceiver(wiring.Component):
     """From RGMII to a GMII, in the domain of RXC.
 
-    At 100 and 10 Mb/s the nibbles of a frame are put together in pairs from the start frame delimiter on, wherever that
-    falls, as a PHY may have shortened the preamble by a nibble.
-
     Attributes
     ----------
     wires : In(`receive_wires`)
     speed : Signal(`Speed`), in
         Which coding to expect; change it between frames only. Usually ``link.speed``, or what was read over MDIO.
     gmii : Out(`GmiiRx`)
-        From flip-flops. ``enable`` is high in every clock but for the first nibble of each byte.
+        From flip-flops. At 100 and 10 Mb/s see `join_nibbles`.
     link : `link_layout`, out
         Status that the PHY last gave between frames; down until then.
     latency : int
@@ -87,20 +85,7 @@ class RgmiiReceiver(wiring.Component):
         with m.If(self.speed == Speed.MBPS_1000):
             m.d.sync += [gmii.enable.eq(1), gmii.rxd.eq(Cat(rising, falling))]
         with m.Else():
-            first, first_error = Signal(4, reset_less=True), Signal(reset_less=True)
-            second = Signal()  # the nibble at hand is the second one of a byte
-            aligned = Signal()  # the delimiter was there
-            delimiter = ~aligned & (rising == SFD >> 4) & (first == SFD & 0xF)
-            m.d.sync += [
-                first.eq(rising),
-                first_error.eq(error),
-                second.eq(valid & ~(second | delimiter)),
-                aligned.eq(valid & (aligned | delimiter)),
-                # A frame that ends with half a byte ends at once.
-                gmii.enable.eq(~valid | second | delimiter),
-                gmii.rxd.eq(Cat(first, rising)),
-                gmii.rx_er.eq(error | (second & first_error)),
-            ]
+            join_nibbles(m, gmii, rising, valid, error)
         return m
 
 

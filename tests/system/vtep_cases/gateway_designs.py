@@ -1,4 +1,4 @@
-"""What the gateway's system tests build: a gateway with small tables, and what is in them after power-on."""
+"""What the gateway's system tests build: the boards' gateway, with fewer neighbours, and what is in its tables."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,6 +13,7 @@ from vtep.config import VtepParameters
 from vtep.local.neighbors import Neighbor
 from vtep.verilog import to_verilog
 from vtep_boards.design import design_signature
+from vtep_boards.gateway import GATEWAY as PARAMETERS
 from vtep_boards.gateway import Gateway, Host
 from vtep_host.config import Config
 from vtep_host.difference import contents
@@ -27,6 +28,7 @@ __all__ = [
     "DIVISOR",
     "GATEWAY",
     "NEIGHBORS",
+    "PARAMETERS",
     "PORT_HOST",
     "SECOND",
     "SERIAL_HOST",
@@ -35,8 +37,6 @@ __all__ = [
 
 BOARDS = Path(vtep_boards.__file__).parent
 DESIGN = "gateway"
-
-PARAMETERS = VtepParameters(data_width=32, vnis=8, tunnels=4, fdb_entries=64, flood_entries=8, max_frame_length=2000)
 
 CLOCK_HZ, DIVISOR = 20_000, 4
 """What the gateway takes its clock for, so that seconds are short, and clocks of a bit on its serial line."""
@@ -77,8 +77,11 @@ def ports_of(host: Host) -> int:
     return 3 if host is Host.PORT else 2
 
 
-def pads_of(ports: int) -> str:
-    """Verilog of a gateway with its pads: what is left are the wires of PHYs, a serial line, and clocks."""
+def pads_of(ports: int, *, in_band: bool) -> str:
+    """Verilog of a gateway with its pads: what is left are the wires of PHYs, a serial line, clocks, and the links.
+
+    A gateway hears of its links from the wires between frames (`in_band`), or else is told.
+    """
     public = "/* verilator public_flat_rw */"
     pins = [f"input wire {name} {public}" for name in ("sync_clk", "tx_clk", "tx_clk_late", "reset", "serial_rx")]
     pins.append(f"output wire serial_tx {public}")
@@ -94,9 +97,12 @@ def pads_of(ports: int) -> str:
         wires += [f"wire [{high}:0] {name}{n}_pair;" for name, high in pairs.items()]
         own = {name: f"{name}{n}" for name in ("rxc", "rxd", "rx_ctl", "txc", "txd", "tx_ctl")}
         own |= {f"{name}_pair": f"{name}{n}_pair" for name in pairs}
+        if in_band:
+            own["rxd"] = f"(rx_ctl{n} ? rxd{n} : told{n})"
         own |= {"tx_clk": "tx_clk", "tx_clk_late": "tx_clk_late"}
         pads.append(f"rgmii_pads pads{n} ({', '.join(f'.{pin}({wire})' for pin, wire in own.items())});")
-        joined |= {f"rx{n}_clk": f"rxc{n}", f"rx{n}_rst": "reset", f"gateway__ports__{n}__told": f"told{n}"}
+        told = "4'b0" if in_band else f"told{n}"
+        joined |= {f"rx{n}_clk": f"rxc{n}", f"rx{n}_rst": "reset", f"gateway__ports__{n}__told": told}
         for name in pairs:
             way = "receive" if name.startswith("rx") else "transmit"
             joined[f"gateway__ports__{n}__{way}__{name}"] = f"{name}{n}_pair"
@@ -108,7 +114,8 @@ def pads_of(ports: int) -> str:
 class ClockedGateway(wiring.Component):
     """A gateway with all its clocks and resets as ports."""
 
-    def __init__(self, host: Host) -> None:
+    def __init__(self, host: Host, *, in_band: bool) -> None:
+        self._in_band = in_band
         self._signature = design_signature(ports_of(host))
         self._domains = ("sync", "tx", *(f"rx{number}" for number in range(ports_of(host))))
         self._host: dict[str, Any] = {"host": host}
@@ -123,7 +130,7 @@ class ClockedGateway(wiring.Component):
             PARAMETERS,
             *contents(CONFIG, PARAMETERS),
             **self._host,
-            in_band=False,
+            in_band=self._in_band,
             clock_hz=CLOCK_HZ,
             baud=CLOCK_HZ // DIVISOR,
         )
@@ -148,6 +155,7 @@ class GatewayBuild:
     name: str = "gateway"
     deep: bool = False
     host: Host = Host.LOCAL
+    in_band: bool = True
     parameters: ClassVar[VtepParameters] = PARAMETERS
     top: ClassVar[str] = "gateway_pads"
     environment: ClassVar[dict[str, str]] = {}
@@ -156,7 +164,7 @@ class GatewayBuild:
         """Build it, unless it is there; ``verilog`` and ``name`` of a mutant."""
         root.mkdir(parents=True, exist_ok=True)
         pads = root / f"{name or self.name}-pads.v"
-        pads.write_text(pads_of(ports_of(self.host)), encoding="utf-8")
+        pads.write_text(pads_of(ports_of(self.host), in_band=self.in_band), encoding="utf-8")
         sources = [RGMII_PADS, pads]
         return prepare_design(root, name or self.name, verilog or self.verilog(), sources, self.top, public=False)
 
@@ -165,9 +173,9 @@ class GatewayBuild:
         # The rest of its sources is in the key already.
         sources = [Path(__file__), Path(__file__).with_name("configs.py"), *sorted(BOARDS.glob("*.py"))]
         key = (self, *(source.read_text(encoding="utf-8") for source in sources))
-        return cached_verilog(key, lambda: to_verilog(ClockedGateway(self.host), DESIGN))
+        return cached_verilog(key, lambda: to_verilog(ClockedGateway(self.host, in_band=self.in_band), DESIGN))
 
 
 GATEWAY = GatewayBuild()
-SERIAL_HOST = GatewayBuild("gateway-serial-host", host=Host.SERIAL)
-PORT_HOST = GatewayBuild("gateway-port-host", host=Host.PORT)
+SERIAL_HOST = GatewayBuild("gateway-serial-host", host=Host.SERIAL, in_band=False)
+PORT_HOST = GatewayBuild("gateway-port-host", host=Host.PORT, in_band=False)

@@ -1,6 +1,6 @@
 """The bench around a MAC that sends back what it receives: cocotbext-eth's models on its line, and what it says.
 
-Of cocotbext-eth 0.1.28 one has to know: `GmiiSink` forgets the first byte of each frame (see `MacBench.head`), and
+Of cocotbext-eth 0.1.28 one has to know: `GmiiSink` forgets the first clock of each frame (see `MacBench.head`), and
 `XgmiiSink` dates a frame that begins in lane 4 behind more than a word of idles too late.
 """
 
@@ -61,13 +61,11 @@ class MacBench:
         self.build = build = this_build()
         self.design = dut.mac if build.line == "rgmii" else dut
         self.speed = MBPS[build.line]
-        self.slower = 1 + apart / 1e6
-        self.head = HEAD
+        self._slower = 1 + apart / 1e6
         if build.line == "gmii":
-            dut.gmii_rx__enable.value = 1
-            self.head = HEAD[1:]
-            names = ("tx__txd", "tx__tx_er", "tx__tx_en"), ("rx__rxd", "rx__rx_er", "rx__rx_dv")
-            sent, received = ([getattr(dut, f"gmii_{name}") for name in side] for side in names)
+            dut.speed.value = SPEEDS[self.speed].value
+            sent = (getattr(dut, f"transmit__{name}") for name in ("txd", "tx_er", "tx_en"))
+            received = (getattr(dut, f"receive__{name}") for name in ("rxd", "rx_er", "rx_dv"))
             self.phy = GmiiPhy(*sent, dut.mii_tx_clk, dut.tx_clk, *received, dut.rx_clk)
         elif build.line == "rgmii":
             dut.speed.value = SPEEDS[self.speed].value
@@ -87,7 +85,7 @@ class MacBench:
         """Start the clocks, reset everything, and wait until what an earlier test may have left has gone."""
         dut, line = self.dut, self.build.line
         Clock(dut.sync_clk, even(SYNC_PERIOD[line] * NS), unit="fs").start()
-        period = even((6.4 if line == "xgmii" else 8) * NS * self.slower)
+        period = even((6.4 if line == "xgmii" else 8) * NS * self._slower)
         Clock(dut.tx_clk, period, unit="fs").start()
         if line == "xgmii":
             Clock(dut.rx_clk, even(6.4 * NS), unit="fs").start()
@@ -108,7 +106,21 @@ class MacBench:
 
     def clock(self, domain: str):
         """The clock of a domain."""
-        return self.dut.rxc if domain == "rx" and self.build.line == "rgmii" else getattr(self.dut, f"{domain}_clk")
+        if domain == "rx" and self.build.line == "rgmii":
+            return self.dut.rxc
+        if domain == "tx" and self._by_phy:
+            return self.dut.mii_tx_clk
+        return getattr(self.dut, f"{domain}_clk")
+
+    @property
+    def _by_phy(self) -> bool:
+        """The MAC transmits by a clock of the PHY's."""
+        return self.build.line == "gmii" and self.speed < 1000
+
+    @property
+    def head(self) -> bytes:
+        """What the model of the line keeps of preamble and delimiter: of a GMII, all but the first byte or nibble."""
+        return HEAD[1:] if self.build.line == "gmii" and self.speed == 1000 else HEAD
 
     async def _late_clock(self, period: int) -> None:
         """The clock that RGMII's TXC is made with: 2 ns behind the one of the data."""
@@ -134,7 +146,7 @@ class MacBench:
     @property
     def byte(self) -> float:
         """Femtoseconds of a byte on the line, as the MAC transmits."""
-        return 8_000 * NS / self.speed * self.slower
+        return 8_000 * NS / self.speed * (1 if self._by_phy else self._slower)
 
     async def set_speed(self, speed: int) -> None:
         """Let PHY and MAC go on at ``speed`` in Mb/s."""

@@ -6,11 +6,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from amaranth.hdl import ClockDomain, ClockSignal, DomainRenamer, Module, ResetSignal
+from amaranth.hdl import ClockDomain, ClockSignal, DomainRenamer, Module, Mux, ResetSignal, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from vtep.mac.gmii import GmiiRx, GmiiTx, Speed
+from vtep.mac.gmii import GmiiTx, Speed
+from vtep.mac.gmii_coding import GmiiReceiver, GmiiTransmitter, gmii_receive_wires
 from vtep.mac.mac import Mac, received_layout
 from vtep.mac.rgmii import RgmiiReceiver, RgmiiTransmitter, link_layout, receive_wires, transmit_wires
 from vtep.mac.xgmii import XgmiiRx, XgmiiTx
@@ -47,10 +48,8 @@ class LoopBack(wiring.Component):
         m.submodules.mac = mac = self.mac
         for domain in DOMAINS:
             m.domains += ClockDomain(domain)
-            m.d.comb += [
-                ClockSignal(domain).eq(getattr(self, f"{domain}_clk")),
-                ResetSignal(domain).eq(getattr(self, f"{domain}_rst")),
-            ]
+            clock = self.transmit_clock() if domain == "tx" else getattr(self, f"{domain}_clk")
+            m.d.comb += [ClockSignal(domain).eq(clock), ResetSignal(domain).eq(getattr(self, f"{domain}_rst"))]
         connect_packets(m, mac.o, mac.i)
         m.d.comb += self.turning.eq(mac.o.valid)
         m.d.comb += [getattr(self, name).eq(getattr(mac, name)) for name in self._told]
@@ -61,18 +60,23 @@ class LoopBack(wiring.Component):
     def connect_line(self, m: Module) -> None:
         raise NotImplementedError
 
+    def transmit_clock(self) -> Value:
+        """What the domain ``tx`` goes by."""
+        return self.tx_clk
+
 
 class GmiiLoopBack(LoopBack):
-    """At a byte a clock. ``mii_tx_clk`` is a pin that a PHY drives and a gigabit MAC has no use for."""
+    """Behind GMII's coding. At 100 and 10 Mb/s it transmits with ``mii_tx_clk``, which the PHY makes."""
 
     def __init__(self, **options: Any) -> None:
-        line = {"gmii_rx": In(GmiiRx), "gmii_tx": Out(GmiiTx), "mii_tx_clk": In(1)}
+        line = {"receive": In(gmii_receive_wires()), "transmit": Out(GmiiTx), "mii_tx_clk": In(1), "speed": In(Speed)}
         super().__init__(Mac(**options), line)
 
     def connect_line(self, m: Module) -> None:
-        wiring.connect(m, wiring.flipped(self.gmii_rx), self.mac.gmii_rx)
-        wiring.connect(m, self.mac.gmii_tx, wiring.flipped(self.gmii_tx))
-        m.d.comb += self.mac.enable.eq(1)
+        _connect_coding(m, self, GmiiReceiver(), GmiiTransmitter())
+
+    def transmit_clock(self) -> Value:
+        return Mux(self.speed == Speed.MBPS_1000, self.tx_clk, self.mii_tx_clk)
 
 
 class RgmiiLoopBack(LoopBack):
@@ -88,18 +92,24 @@ class RgmiiLoopBack(LoopBack):
         super().__init__(Mac(**options), line)
 
     def connect_line(self, m: Module) -> None:
-        m.submodules.receiver = receiver = DomainRenamer("rx")(RgmiiReceiver())
-        m.submodules.transmitter = transmitter = DomainRenamer("tx")(RgmiiTransmitter())
-        wiring.connect(m, wiring.flipped(self.receive), receiver.wires)
-        wiring.connect(m, receiver.gmii, self.mac.gmii_rx)
-        wiring.connect(m, self.mac.gmii_tx, transmitter.gmii)
-        wiring.connect(m, transmitter.wires, wiring.flipped(self.transmit))
-        m.d.comb += [
-            receiver.speed.eq(self.speed),
-            transmitter.speed.eq(self.speed),
-            self.mac.enable.eq(transmitter.enable),
-            self.link.eq(receiver.link),
-        ]
+        receiver = RgmiiReceiver()
+        _connect_coding(m, self, receiver, RgmiiTransmitter())
+        m.d.comb += self.link.eq(receiver.link)
+
+
+def _connect_coding(m: Module, loop: Any, receiver: Any, transmitter: Any) -> None:
+    """Put a line's coding between the wires and the MAC of ``loop``."""
+    m.submodules.receiver = DomainRenamer("rx")(receiver)
+    m.submodules.transmitter = DomainRenamer("tx")(transmitter)
+    wiring.connect(m, wiring.flipped(loop.receive), receiver.wires)
+    wiring.connect(m, receiver.gmii, loop.mac.gmii_rx)
+    wiring.connect(m, loop.mac.gmii_tx, transmitter.gmii)
+    wiring.connect(m, transmitter.wires, wiring.flipped(loop.transmit))
+    m.d.comb += [
+        receiver.speed.eq(loop.speed),
+        transmitter.speed.eq(loop.speed),
+        loop.mac.enable.eq(transmitter.enable),
+    ]
 
 
 class XgmiiLoopBack(LoopBack):

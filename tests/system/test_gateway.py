@@ -3,7 +3,7 @@
 import pytest
 from vtep_cases.cases import Case
 from vtep_cases.collected import FULL, check, collect
-from vtep_cases.gateway_designs import GATEWAY, PORT_HOST, SERIAL_HOST, GatewayBuild
+from vtep_cases.gateway_designs import GATEWAY, JUMBO, PORT_HOST, SERIAL_HOST, GatewayBuild
 
 
 def cases(*modules: str, build: GatewayBuild = GATEWAY) -> list:
@@ -17,6 +17,12 @@ def cases(*modules: str, build: GatewayBuild = GATEWAY) -> list:
 
 @pytest.mark.parametrize(("build", "module", "name"), cases("gateway_traffic", "gateway_speeds"))
 def test_traffic(simulations, build, module, name):
+    check(simulations, build, module, name)
+
+
+@pytest.mark.full
+@pytest.mark.parametrize(("build", "module", "name"), cases("gateway_jumbo", build=JUMBO))
+def test_jumbo(simulations, build, module, name):
     check(simulations, build, module, name)
 
 

@@ -1,5 +1,6 @@
 """What the gateway's system tests build: the boards' gateway, with fewer neighbours, and what is in its tables."""
 
+import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar
@@ -13,7 +14,7 @@ from vtep.config import VtepParameters
 from vtep.local.neighbors import Neighbor
 from vtep.verilog import to_verilog
 from vtep_boards.design import design_signature
-from vtep_boards.gateway import GATEWAY as PARAMETERS
+from vtep_boards.gateway import GATEWAY as BOARDS_GATEWAY
 from vtep_boards.gateway import Gateway, Host
 from vtep_host.config import Config
 from vtep_host.difference import contents
@@ -27,6 +28,7 @@ __all__ = [
     "CONFIG",
     "DIVISOR",
     "GATEWAY",
+    "JUMBO",
     "NEIGHBORS",
     "PARAMETERS",
     "PORT_HOST",
@@ -34,6 +36,11 @@ __all__ = [
     "SERIAL_HOST",
     "GatewayBuild",
 ]
+
+LONGEST = "VTEP_LONGEST"
+"""Variable of the environment: the longest frame of the gateway that is simulated, unless it is that of the boards."""
+
+PARAMETERS = replace(BOARDS_GATEWAY, max_frame_length=int(os.environ.get(LONGEST, BOARDS_GATEWAY.max_frame_length)))
 
 BOARDS = Path(vtep_boards.__file__).parent
 DESIGN = "gateway"
@@ -51,17 +58,18 @@ _UNRESOLVED = ("leaf3", "leaf6", "leaf4")
 """Tunnels whose next hops are the neighbours 0, 1 and 2."""
 
 
-def _config() -> Config:
+def config_of(parameters: VtepParameters) -> Config:
+    """What the gateway knows."""
     tunnels = [
-        tunnel(PARAMETERS, "leaf2", "10.0.0.2", remote_mac="02:00:00:00:00:02"),
-        tunnel(PARAMETERS, "leaf3", "10.0.0.3"),
-        tunnel(PARAMETERS, "leaf6", "fd00::6", vlan=20),
-        tunnel(PARAMETERS, "leaf4", "10.0.0.4", df="unset"),
+        tunnel(parameters, "leaf2", "10.0.0.2", remote_mac="02:00:00:00:00:02"),
+        tunnel(parameters, "leaf3", "10.0.0.3"),
+        tunnel(parameters, "leaf6", "fd00::6", vlan=20),
+        tunnel(parameters, "leaf4", "10.0.0.4", df="unset"),
     ]
     vnis = [vni(100, 10, ["leaf2", "leaf3"]), vni(200, 0, ["leaf2"]), vni(300, 30, ["leaf6"]), vni(400, 40, ["leaf4"])]
     entries = [fdb(200, HOST_A, "leaf2"), fdb(200, HOST_B, "leaf3"), fdb(200, HOST_C, "leaf6")]
-    own = {"mac": OWN_MAC, "ipv4": OWN_IPV4, "ipv6": OWN_IPV6, "underlay_mtu": 1982}
-    config = make(PARAMETERS, vtep=own, vnis=vnis, tunnels=tunnels, entries=entries)
+    own = {"mac": OWN_MAC, "ipv4": OWN_IPV4, "ipv6": OWN_IPV6, "underlay_mtu": parameters.max_frame_length - 18}
+    config = make(parameters, vtep=own, vnis=vnis, tunnels=tunnels, entries=entries)
     numbered = [
         replace(one, remote_mac=bytes([0] * 5 + [_UNRESOLVED.index(one.name)])) if one.name in _UNRESOLVED else one
         for one in config.tunnels
@@ -69,7 +77,7 @@ def _config() -> Config:
     return replace(config, tunnels=type(config.tunnels)(numbered))
 
 
-CONFIG = _config()
+CONFIG = config_of(PARAMETERS)
 
 
 def ports_of(host: Host) -> int:
@@ -114,8 +122,8 @@ def pads_of(ports: int, *, in_band: bool) -> str:
 class ClockedGateway(wiring.Component):
     """A gateway with all its clocks and resets as ports."""
 
-    def __init__(self, host: Host, *, in_band: bool) -> None:
-        self._in_band = in_band
+    def __init__(self, parameters: VtepParameters, host: Host, *, in_band: bool) -> None:
+        self._parameters, self._in_band = parameters, in_band
         self._signature = design_signature(ports_of(host))
         self._domains = ("sync", "tx", *(f"rx{number}" for number in range(ports_of(host))))
         self._host: dict[str, Any] = {"host": host}
@@ -127,8 +135,8 @@ class ClockedGateway(wiring.Component):
     def elaborate(self, platform: Any) -> Module:
         m = Module()
         m.submodules.gateway = gateway = Gateway(
-            PARAMETERS,
-            *contents(CONFIG, PARAMETERS),
+            self._parameters,
+            *contents(config_of(self._parameters), self._parameters),
             **self._host,
             in_band=self._in_band,
             clock_hz=CLOCK_HZ,
@@ -156,9 +164,12 @@ class GatewayBuild:
     deep: bool = False
     host: Host = Host.LOCAL
     in_band: bool = True
-    parameters: ClassVar[VtepParameters] = PARAMETERS
+    parameters: VtepParameters = BOARDS_GATEWAY
     top: ClassVar[str] = "gateway_pads"
-    environment: ClassVar[dict[str, str]] = {}
+
+    @property
+    def environment(self) -> dict[str, str]:
+        return {LONGEST: str(self.parameters.max_frame_length)}
 
     def prepare(self, root: Path, *, coverage: bool = False, verilog: str | None = None, name: str = "") -> Path:
         """Build it, unless it is there; ``verilog`` and ``name`` of a mutant."""
@@ -173,9 +184,13 @@ class GatewayBuild:
         # The rest of its sources is in the key already.
         sources = [Path(__file__), Path(__file__).with_name("configs.py"), *sorted(BOARDS.glob("*.py"))]
         key = (self, *(source.read_text(encoding="utf-8") for source in sources))
-        return cached_verilog(key, lambda: to_verilog(ClockedGateway(self.host, in_band=self.in_band), DESIGN))
+        return cached_verilog(key, self._write_verilog)
+
+    def _write_verilog(self) -> str:
+        return to_verilog(ClockedGateway(self.parameters, self.host, in_band=self.in_band), DESIGN)
 
 
 GATEWAY = GatewayBuild()
+JUMBO = GatewayBuild("gateway-jumbo", deep=True, parameters=replace(BOARDS_GATEWAY, max_frame_length=9600))
 SERIAL_HOST = GatewayBuild("gateway-serial-host", host=Host.SERIAL, in_band=False)
 PORT_HOST = GatewayBuild("gateway-port-host", host=Host.PORT, in_band=False)

@@ -1,5 +1,6 @@
 """What a gateway answers and finds out by itself, between frames that it carries; and its registers."""
 
+from collections.abc import Sequence
 from random import Random
 
 from scapy.layers.inet import ICMP, IP
@@ -30,8 +31,8 @@ ALL, NODE_MAC, NODE = "ff:ff:ff:ff:ff:ff", "33:33:ff:00:00:01", "ff02::1:ff00:1"
 NOBODY = "00:00:00:00:00:00"
 
 
-def answered(rng: Random) -> list[tuple[str, bytes, bytes]]:
-    """Counter, question, answer."""
+def answered(rng: Random, pings: Sequence[int] = (0, 1, 56, 1400)) -> list[tuple[str, bytes, bytes]]:
+    """Counter, question, answer; ``pings``: bytes that each brings."""
     to_us, from_us = Ether(dst=OWN_MAC, src=PEER), Ether(dst=PEER, src=OWN_MAC)
     who = Ether(dst=ALL, src=PEER) / ARP(op=1, hwsrc=PEER, psrc=PEER4, hwdst=NOBODY, pdst=OWN_IPV4)
     here = from_us / ARP(op=2, hwsrc=OWN_MAC, psrc=OWN_IPV4, hwdst=PEER, pdst=PEER4)
@@ -49,7 +50,7 @@ def answered(rng: Random) -> list[tuple[str, bytes, bytes]]:
             / ICMPv6NDOptDstLLAddr(lladdr=OWN_MAC),
         )
     )
-    for length in (0, 1, 56, 1400):
+    for length in pings:
         data, seq = rng.randbytes(length), rng.getrandbits(16)
         ping = IP(src=PEER4, dst=OWN_IPV4) / ICMP(id=7, seq=seq) / Raw(data)
         pong = IP(src=OWN_IPV4, dst=PEER4, id=0, flags="DF", ttl=64) / ICMP(type=0, id=7, seq=seq) / Raw(data)

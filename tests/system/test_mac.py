@@ -3,6 +3,7 @@
 import pytest
 from vtep_cases.collected import FULL, check, collect
 from vtep_cases.mac_designs import ALL
+from vtep_cases.ten_gigabit_design import TEN_GIGABIT
 
 
 def cases(module: str, *lines: str) -> list:
@@ -26,4 +27,13 @@ def test_speeds(simulations, build, module, name):
 
 @pytest.mark.parametrize(("build", "module", "name"), cases("mac_xgmii", "xgmii"))
 def test_xgmii(simulations, build, module, name):
+    check(simulations, build, module, name)
+
+
+@pytest.mark.full
+@pytest.mark.parametrize(
+    ("build", "module", "name"), collect([TEN_GIGABIT], "ten_gigabit", lambda build, case: case.when(build))
+)
+def test_ten_gigabit(simulations, build, module, name):
+    """The core with an XGMII at either side."""
     check(simulations, build, module, name)

@@ -5,8 +5,9 @@ A connection is a line of its own; commands of several are carried out as they c
 
 import socket
 import time
+from dataclasses import dataclass
 from pathlib import Path
-from selectors import EVENT_READ, BaseSelector
+from selectors import EVENT_READ, EVENT_WRITE, BaseSelector
 from types import TracebackType
 from typing import Self
 
@@ -15,6 +16,10 @@ from vtep.control.register_map import WORD_BITS, WORD_BYTES
 from vtep_host.transport import AccessRefusedError, Transport
 
 __all__ = ["BoneDecoder", "RegisterSocket", "SocketError"]
+
+
+COMMAND_BYTES = 1 << 8
+"""Taken at once: some tens of commands, so that none holds up frames for long."""
 
 
 class SocketError(Exception):
@@ -57,6 +62,10 @@ class BoneDecoder:
             answer += self._carry_out(Command(code), count, command)
         return answer
 
+    def resume(self, now: float) -> None:
+        """Take it that nothing could come until ``now``: that was no silence."""
+        self._last = now
+
     def _carry_out(self, code: Command, count: int, command: bytes) -> bytes:
         place = int.from_bytes(command[2 : 2 + ADDRESS_BYTES])
         answer = b""
@@ -72,6 +81,14 @@ class BoneDecoder:
                 if code in (Command.READ, Command.READ_FIXED):
                     answer += ((1 << WORD_BITS) - 1).to_bytes(WORD_BYTES)
         return answer
+
+
+@dataclass
+class _Line:
+    """A connection: its commands, and what of the answers it has not taken yet."""
+
+    decoder: BoneDecoder
+    waiting: bytes = b""
 
 
 class RegisterSocket:
@@ -102,7 +119,7 @@ class RegisterSocket:
         self._path = path
         self._transport = transport
         self._selector = selector
-        self._lines: dict[socket.socket, BoneDecoder] = {}
+        self._lines: dict[socket.socket, _Line] = {}
         self._listener = socket.socket(socket.AF_UNIX)
         try:
             if path.is_socket() and not _alive(path):
@@ -134,24 +151,37 @@ class RegisterSocket:
         """Do what an event of the selector asks for; ``line`` is its ``fileobj``."""
         if line is self._listener:
             made, _ = self._listener.accept()
-            self._lines[made] = BoneDecoder(self._transport)
+            made.setblocking(False)
+            self._lines[made] = _Line(BoneDecoder(self._transport))
             self._selector.register(made, EVENT_READ, self)
             self.used = True
-        elif isinstance(line, socket.socket) and not _answer(line, self._lines[line]):
-            del self._lines[line]
-            self._selector.unregister(line)
-            line.close()
+        elif isinstance(line, socket.socket):
+            state = self._lines[line]
+            if _answer(line, state):
+                # Who does not take answers is asked for no commands.
+                self._selector.modify(line, EVENT_WRITE if state.waiting else EVENT_READ, self)
+            else:
+                del self._lines[line]
+                self._selector.unregister(line)
+                line.close()
 
 
-def _answer(line: socket.socket, decoder: BoneDecoder) -> bool:
-    """Answer what came; whether the line is still there."""
+def _answer(line: socket.socket, state: _Line) -> bool:
+    """Answer what came, or go on with that; whether the line is still there."""
     try:
-        octets = line.recv(1 << 16)
-        if octets:
-            line.sendall(decoder.feed(octets, time.monotonic()))
+        if not state.waiting:
+            octets = line.recv(COMMAND_BYTES)
+            if not octets:
+                return False
+            state.waiting = state.decoder.feed(octets, time.monotonic())
+        if state.waiting:
+            state.waiting = state.waiting[line.send(state.waiting) :]
+            state.decoder.resume(time.monotonic())
+    except BlockingIOError:
+        pass
     except OSError:
         return False
-    return bool(octets)
+    return True
 
 
 def _alive(path: Path) -> bool:

@@ -5,6 +5,7 @@ import socket
 import subprocess
 import sys
 import time
+from contextlib import closing, suppress
 from pathlib import Path
 
 import pytest
@@ -12,9 +13,11 @@ from scapy.layers.inet import IP, UDP
 from scapy.layers.l2 import Dot1Q, Ether
 from scapy.packet import Raw
 
+from vtep_host.interfaces.interface import InterfaceError
+from vtep_host.interfaces.packet_socket import PacketSocket
 from vtep_sim.captures import read_capture
-from vtep_sim.live.demo import live_demo
-from vtep_sim.live.lab import CommandError, LiveLab
+from vtep_sim.live.demo import TOOLS, live_demo
+from vtep_sim.live.lab import CommandError, LiveLab, what_is_missing
 from vtep_sim.live.namespace import Namespace
 
 CONFIG = """
@@ -33,6 +36,7 @@ remote = "10.0.0.2"
 remote_mac = "02:00:00:00:00:02"
 """
 WAIT = 20.0
+SOL_PACKET, PACKET_QDISC_BYPASS = 263, 20
 
 
 @pytest.fixture
@@ -228,6 +232,53 @@ def test_a_device_that_vanishes_is_told(config: Path) -> None:
     assert report["ports"]["tenant"]["frames_in"] > 0
 
 
+@pytest.mark.slow
+def test_a_flood_is_taken_or_counted(config: Path) -> None:
+    """More than the simulation can take: each frame is in the core, or in a counter of what was lost."""
+    count = 20_000
+    with LiveLab(config) as lab:
+        for space, name in ((lab.tenant, "tenant"), (lab.peer, "underlay"), (lab.host, "host")):
+            space.sysctl(f"net/ipv6/conf/{name}/disable_ipv6", 1)
+            space.run(f"ip link set {name} up")
+        with lab.tenant:
+            line = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
+        with line:
+            line.bind(("tenant", 0))
+            line.setsockopt(SOL_PACKET, PACKET_QDISC_BYPASS, 1)  # a queue of the sender's own would lose some, too
+            head = bytes(Ether(src="52:54:00:00:00:01", dst="52:54:00:00:00:0a", type=0x88B5))
+            for number in range(count):
+                with suppress(OSError):  # the device's queue was full, which it counts
+                    line.send(head + number.to_bytes(4) * 20)
+        report = lab.stop()
+    counts, counters = report["ports"]["tenant"], report["counters"]
+    assert counts["frames_in"] + counts["overrun"] + counts["kernel_lost"] + counts["left_out"] == count
+    assert counts["overrun"] + counts["kernel_lost"] > 0, "it was no flood"
+    assert counters["tenant_rx_frames"] == counts["frames_in"] > 100
+    sent = report["ports"]["underlay"]
+    assert sent["frames_out"] + sent["refused"] == counters["underlay_tx_frames"]
+
+
+def test_an_interface_that_was_removed_is_told_apart_from_one_that_is_down() -> None:
+    with closing(Namespace()) as space:
+        space.run("ip link add name here type veth peer name there")
+        with space:
+            joined = PacketSocket("here")
+        with closing(joined):
+            assert joined.receive() is None
+            space.run("ip link set here up")
+            assert joined.receive() is None
+            space.run("ip link set here down")
+            assert [joined.receive(), joined.receive()] == [None, None]
+            space.run("ip link del here")
+
+            def receive_again() -> None:
+                for _ in range(3):
+                    joined.receive()
+
+            with pytest.raises(InterfaceError, match="the interface here is gone"):
+                receive_again()
+
+
 def test_a_core_that_cannot_start_says_why(tmp_path: Path) -> None:
     path = tmp_path / "vtep.toml"
     path.write_text("[vtep]\n")
@@ -238,6 +289,8 @@ def test_a_core_that_cannot_start_says_why(tmp_path: Path) -> None:
 @pytest.mark.full
 @pytest.mark.slow
 def test_the_demonstration_passes() -> None:
+    if missing := what_is_missing(TOOLS):
+        pytest.skip(missing)
     steps = live_demo(megabytes=2, seconds=2)
     assert [step for step in steps if step.passed is False] == []
     assert len(steps) == 24

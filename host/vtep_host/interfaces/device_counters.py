@@ -10,18 +10,25 @@ __all__ = ["transmit_drops"]
 
 TUNGETDEVNETNS = 0x54E3
 """ioctl of a TAP device: a descriptor of its network namespace. Source: Linux, include/uapi/linux/if_tun.h."""
+OWN_NAMESPACE = Path("/proc/thread-self/ns/net")
 CLONE_NEWNET = 0x40000000
 DROPS_SENT = 11
 """Column of /proc/net/dev behind the name: dropped, of what is sent."""
 
 
 def transmit_drops(tap: int, name: str) -> int:
-    """Frames for the device behind the descriptor ``tap`` that its queue had no room for; OSError where unknown."""
+    """Frames for the device behind the descriptor ``tap`` that its queue had no room for.
+
+    OSError where unknown: another namespace is entered by CAP_SYS_ADMIN only.
+    """
     namespace = fcntl.ioctl(tap, TUNGETDEVNETNS)
     try:
-        # A namespace is entered by a thread, and left by its end.
-        with ThreadPoolExecutor(1) as thread:
-            table = thread.submit(_read_table, namespace).result()
+        if os.path.samestat(os.fstat(namespace), OWN_NAMESPACE.stat()):
+            table = _read_table()
+        else:
+            # A namespace is entered by a thread, and left by its end.
+            with ThreadPoolExecutor(1) as thread:
+                table = thread.submit(_read_table, namespace).result()
     finally:
         os.close(namespace)
     for line in table.splitlines():
@@ -31,9 +38,9 @@ def transmit_drops(tap: int, name: str) -> int:
     return 0
 
 
-def _read_table(namespace: int) -> str:
+def _read_table(namespace: int | None = None) -> str:
     libc = ctypes.CDLL(None, use_errno=True)
-    if libc.setns(namespace, CLONE_NEWNET):
+    if namespace is not None and libc.setns(namespace, CLONE_NEWNET):
         code = ctypes.get_errno()
         raise OSError(code, os.strerror(code))
     with Path("/proc/thread-self/net/dev").open(encoding="ascii") as table:

@@ -52,7 +52,7 @@ class Interface(Protocol):
         """Frames so far that the kernel had for this interface and could not keep until they were taken."""
 
     def hint(self) -> str:
-        """Why frames had to be left out, and what helps; empty without any."""
+        """Why frames had to be left out, or are not counted, and what helps; empty without any."""
 
     def close(self) -> None:
         """Give it back."""

@@ -48,6 +48,7 @@ class PacketSocket:
         self.name = name
         self._lost = 0
         self._joined = 0
+        self._down = False
         try:
             self._socket = socket.socket(socket.AF_PACKET, socket.SOCK_RAW | socket.SOCK_NONBLOCK, 0)
         except OSError as error:
@@ -78,11 +79,11 @@ class PacketSocket:
         """
         try:
             content, extra, _, _ = self._socket.recvmsg(READ_BYTES, 256)
-        except BlockingIOError:
-            return None
         except OSError as error:
-            if error.errno == errno.ENETDOWN and self._socket.getsockname()[1]:
-                return None  # it is down, and may come up again
+            self._down |= error.errno == errno.ENETDOWN
+            there = not self._down or self._socket.getsockname()[0]
+            if there and error.errno in (errno.EAGAIN, errno.ENETDOWN):
+                return None  # where it is down, it may come up again
             raise InterfaceError(f"the interface {self.name} is gone") from error
         flags, joined, _, _, start, offset = VNET.unpack_from(content)
         if joined:

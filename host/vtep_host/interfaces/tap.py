@@ -39,13 +39,17 @@ class Tap:
     """
 
     def __init__(self, name: str, setup: Setup) -> None:
-        if not 0 < len(name.encode()) < NAME_BYTES or "/" in name:
-            raise InterfaceError(f"tap:{name}: a name has 1 to {NAME_BYTES - 1} characters, none of them a slash")
+        if not 0 < len(name.encode()) < NAME_BYTES or set(name) & set("/%"):
+            raise InterfaceError(f"tap:{name}: a name has 1 to {NAME_BYTES - 1} characters, none of them a slash or %")
         self._file = -1
+        self._lost, self._unknown = 0, False
         try:
             self._file = os.open("/dev/net/tun", os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
             fcntl.ioctl(self._file, TUNSETIFF, struct.pack("16sH22x", name.encode(), IFF_TAP | IFF_NO_PI))
             _set_up(name, setup)
+        except InterfaceError:
+            self.close()
+            raise
         except OSError as error:
             self.close()
             raise InterfaceError(f"tap:{name}: {_reason(error)}") from error
@@ -83,12 +87,21 @@ class Tap:
             return False
 
     def lost(self) -> int:
-        """Frames so far that found the device's queue full."""
-        return transmit_drops(self._file, self.name)
+        """Frames so far that found the device's queue full; what is known of them."""
+        try:
+            self._lost = transmit_drops(self._file, self.name)
+        except PermissionError:
+            self._unknown = True
+        return self._lost
 
     def hint(self) -> str:
-        """Nothing has to be left out."""
-        return ""
+        """Nothing has to be left out; but what was lost may not be known."""
+        if not self._unknown:
+            return ""
+        return (
+            f"tap:{self.name}: what the kernel lost is not known, as the device is in another network namespace now: "
+            "to look there takes root, or CAP_SYS_ADMIN"
+        )
 
     def close(self) -> None:
         """Remove the device."""
@@ -102,7 +115,10 @@ def _set_up(name: str, setup: Setup) -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as control:
         if setup.mac:
             fcntl.ioctl(control, SIOCSIFHWADDR, request + struct.pack("H6s16x", ARPHRD_ETHER, setup.mac))
-        fcntl.ioctl(control, SIOCSIFMTU, request + struct.pack("i20x", setup.mtu))
+        try:
+            fcntl.ioctl(control, SIOCSIFMTU, request + struct.pack("i20x", setup.mtu))
+        except OSError as error:
+            raise InterfaceError(f"tap:{name}: an MTU of {setup.mtu} is refused: {error.strerror}") from error
         flags = struct.unpack_from("H", fcntl.ioctl(control, SIOCGIFFLAGS, request + bytes(24)), NAME_BYTES)[0]
         fcntl.ioctl(control, SIOCSIFFLAGS, request + struct.pack("H22x", flags | IFF_UP))
 

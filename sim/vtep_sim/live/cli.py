@@ -43,7 +43,7 @@ def live(
         str,
         typer.Option(
             help="What the waveform shows: 'start', or the clocks around the first time that a counter rises, such as "
-            "'no_vni', or 'signal': around SIGUSR1."
+            "'no_vni' (not seen while vtep-ctl is connected), or 'signal': around SIGUSR1."
         ),
     ] = "start",
     waves_clocks: Annotated[int, typer.Option(help="Clocks of the waveform.", min=2)] = 20_000,
@@ -58,7 +58,8 @@ def live(
     """Join the simulated core to network interfaces, as fast as the simulation allows. Ctrl-C ends it.
 
     TAP devices are made, get an MTU that fits [vtep] underlay_mtu, and are gone in the end; they may be moved into
-    another network namespace. Needs root, or CAP_NET_ADMIN for tap: and CAP_NET_RAW for if:.
+    another network namespace. Needs root, or CAP_NET_ADMIN for tap: and CAP_NET_RAW for if:; what the kernel loses of a
+    TAP device that was moved is known with CAP_SYS_ADMIN only.
 
     Frames that the simulation cannot take in time are lost, as at any interface, and counted.
     """
@@ -89,6 +90,9 @@ def live(
 
 def live_demo(
     data_width: Annotated[int, typer.Option(help="Datapath width in bits: 8, 16, 32, 64, 128, 256, 512.")] = 64,
+    optimize: Annotated[
+        bool, typer.Option("--optimize", help="Build a model some times faster first; builds longer.")
+    ] = False,
     megabytes: Annotated[int, typer.Option(help="Size of the TCP transfers whose content is compared.", min=1)] = 10,
     seconds: Annotated[int, typer.Option(help="Length of each iperf3 run.", min=1)] = 5,
 ) -> None:
@@ -111,7 +115,14 @@ def live_demo(
         message(f"error: {missing}")
         raise typer.Exit(REFUSED)
     try:
-        steps = run_demo(data_width=data_width, megabytes=megabytes, seconds=seconds, tell=tell, message=message)
+        steps = run_demo(
+            data_width=data_width,
+            optimize=optimize,
+            megabytes=megabytes,
+            seconds=seconds,
+            tell=tell,
+            message=message,
+        )
     except CommandError as error:
         message(f"error: {error}")
         raise typer.Exit(BROKEN) from None

@@ -45,7 +45,7 @@ class Display:
         self._pace_before = replace(pace)
         self._then = time.monotonic()
 
-    def table(self, drops: Mapping[str, int]) -> Group:
+    def table(self, drops: Mapping[str, int] | None) -> Group:
         """Totals, and rates since the last call."""
         now = time.monotonic()
         passed = max(now - self._then, 1e-9)
@@ -65,7 +65,7 @@ class Display:
         self._pace_before, self._then = replace(self._pace), now
         return Group(table, *lines)
 
-    def line(self, drops: Mapping[str, int]) -> str:
+    def line(self, drops: Mapping[str, int] | None) -> str:
         """The same in one line."""
         parts = [
             f"{name} {counts.frames_in} in {counts.frames_out} out {lost(counts)} lost"
@@ -96,8 +96,10 @@ def losses(ports: Mapping[str, LivePort]) -> list[str]:
     return lines
 
 
-def shown(drops: Mapping[str, int]) -> str:
-    """Counters that are not 0."""
+def shown(drops: Mapping[str, int] | None) -> str:
+    """Counters that are not 0; None: they were not read."""
+    if drops is None:
+        return "not read, as somebody is connected to the registers"
     return ", ".join(f"{name} {count}" for name, count in drops.items() if count) or "none"
 
 
@@ -132,7 +134,7 @@ class Refresher:
         """Seconds until the next time."""
         return max(0.0, self._due - time.monotonic())
 
-    def show(self, drops: Mapping[str, int]) -> None:
+    def show(self, drops: Mapping[str, int] | None) -> None:
         """Show it."""
         self._due = time.monotonic() + self._period
         if self._place is None:

@@ -4,11 +4,14 @@ The core's clock stands still while there is nothing for it to do: the simulatio
 """
 
 import time
+from collections import deque
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from selectors import EVENT_READ, BaseSelector
 
 from vtep_host.interfaces.interface import InterfaceError
+from vtep_host.interrupt import Interrupt
 
 from ..harness import PORTS, Simulator
 from ..register_socket import RegisterSocket
@@ -22,6 +25,8 @@ LEAST_STEP, MOST_STEP = 64, 1 << 16
 """Clocks."""
 BURST = 64
 """Frames that are taken from an interface at once."""
+WAITING = 1 << 16
+"""More frames than wait in front of an interface."""
 
 
 @dataclass
@@ -42,7 +47,7 @@ class Engine:
     ports : mapping of str to LivePort
         All three.
     selector : selectors.BaseSelector
-        Watches the interfaces from here on; may watch a `RegisterSocket` too.
+        Watches the interfaces from here on; may watch a `RegisterSocket` and an `Interrupt` too.
     ring : int
         Frames, 1 or more, that wait in front of each port at most; further ones are lost, and counted.
     message : callable
@@ -86,11 +91,16 @@ class Engine:
         fresh: dict[str, list[InputFrame]] = {}
         events = self._selector.select(patience if self._idle else 0)
         for key, _ in events:
+            if isinstance(key.data, Interrupt):
+                key.data.clear()
+                continue
             if isinstance(key.data, RegisterSocket):
                 key.data.handle(key.fileobj)
                 self._idle = False
                 continue
             fresh[key.data] = self._receive(key.data)
+        if not events and self._idle:  # one that was down and is gone has nothing to tell any more
+            fresh = {name: self._receive(name) for name in self._ports}
         if not any(fresh.values()) and self._idle:
             return False
         self._simulator.queue(**fresh)
@@ -101,26 +111,30 @@ class Engine:
         """Take what the interface of a port has."""
         port = self._ports[name]
         frames: list[InputFrame] = []
+        if port.interface is None:
+            return frames
         try:
             frames.extend(port.receive(self._ring - self._simulator.waiting(name), BURST))
         except InterfaceError as error:
             self._message(f"{name}: {error}")
-            assert port.interface is not None
             self._selector.unregister(port.interface)
             port.interface = None
         return frames
 
     def stop(self) -> None:
-        """Take no further frames from the interfaces."""
+        """Take no further frames from the interfaces; those that wait there are lost, and counted."""
         for port in self._ports.values():
             if port.interface is not None:
                 self._selector.unregister(port.interface)
+                with suppress(InterfaceError):
+                    deque(port.receive(0, WAITING), maxlen=0)
 
-    def drain(self, seconds: float) -> bool:
-        """Let the core finish what it has, for at most ``seconds``; whether it did."""
+    def drain(self, seconds: float, after: Callable[[], None] = lambda: None) -> bool:
+        """Let the core finish what it has, for at most ``seconds``; whether it did. ``after``: called at each step."""
         end = time.monotonic() + seconds
         while not self._idle and time.monotonic() < end:
             self._go_on()
+            after()
         return self._idle
 
     def _go_on(self) -> None:

@@ -6,11 +6,13 @@ Needs root, and ``ip`` of iproute2. Nothing outlives it: the namespaces have no 
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Self
@@ -42,6 +44,8 @@ def what_is_missing(tools: dict[str, str] | None = None) -> str:
     for tool, package in {"ip": "iproute2", **(tools or {})}.items():
         if shutil.which(tool) is None:
             return f"'{tool}' is missing: install the package {package}"
+    if not Path("/proc/sys/net/ipv6").exists():
+        return "the kernel has no IPv6"
     if not Path("/dev/net/tun").exists():
         return "the kernel has no /dev/net/tun (module tun)"
     try:
@@ -149,8 +153,12 @@ class LiveLab:
     def close(self) -> None:
         """End everything and let the namespaces go, with all that is in them."""
         if self._process is not None:
-            self._process.kill()
-            self._process.wait()
+            # Whatever it may have started, such as a compiler, too; it is the leader of its group.
+            for number in (signal.SIGINT, signal.SIGKILL):
+                with suppress(ProcessLookupError):
+                    os.killpg(self._process.pid, number)
+                with suppress(subprocess.TimeoutExpired):
+                    self._process.wait(END_SECONDS)
         for space in self._spaces:
             space.close()
         self._spaces.clear()

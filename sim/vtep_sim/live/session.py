@@ -6,14 +6,14 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from selectors import DefaultSelector
+from selectors import EVENT_READ, DefaultSelector
 from types import FrameType
 
 from vtep.config import VtepParameters
 from vtep.control.counters import counter_map
 from vtep_host.config import Config, load
 from vtep_host.interfaces.interface import InterfaceError, Setup, open_interface
-from vtep_host.interrupt import until_interrupted
+from vtep_host.interrupt import Interrupt, until_interrupted
 from vtep_host.tables import limits_of
 
 from ..captures import OutputFiles
@@ -72,6 +72,9 @@ def run_session(options: SessionOptions) -> None:
     written = {f"--{port}-capture": path for port, path in options.captures.items()}
     written |= {name: path for name, path in (("--report", options.report), ("--waves", options.waves)) if path}
     refuse_clashes({"--config": options.config}, written)
+    for name, path in written.items():
+        if not path.parent.is_dir():
+            raise UsageError(f"{name} {path}: there is no folder {path.parent}")
     config = load(options.config, limits_of(options.parameters))
     reasons = [name for name in counter_map(options.parameters) if not name.endswith(("_frames", "_bytes"))]
     if options.waves_at not in (START, SIGNAL, *reasons):
@@ -89,8 +92,6 @@ def run_session(options: SessionOptions) -> None:
             )
         )
         simulator.configure(config)
-        for port, path in options.captures.items():
-            ports[port].recording = stack.enter_context(Recording(path))
         report = _run(options, simulator, ports, reasons)
         if report_place:
             report_place.write_text(report.to_json(), encoding="utf-8")
@@ -142,24 +143,26 @@ def _run(
         window = _window(options, simulator, registers)
         if window:
             stack.push(window)
+        # What is there is overwritten: not before nothing can be refused any more.
+        for name, path in options.captures.items():
+            ports[name].recording = stack.enter_context(Recording(path))
         refresher = Refresher(Display(ports, engine.pace), stack.enter_context(showing()))
         message(_told(options))
         started = time.monotonic()
         end = None if options.seconds is None else started + options.seconds
-        drops: dict[str, int] = {}
         with _ends(window) as ended:
+            selector.register(ended, EVENT_READ, ended)
             while not ended() and (end is None or time.monotonic() < end):
                 patience = refresher.patience if end is None else min(refresher.patience, end - time.monotonic())
                 if engine.turn(max(patience, 0.0)) and window:
                     window.update()
                 if not refresher.patience:
-                    if registers is None or not registers.connected:
-                        drops = simulator.device.read_counters(reasons)
+                    taken = registers is not None and registers.connected
                     for port in ports.values():
                         port.update()
-                    refresher.show(drops)
+                    refresher.show(None if taken else simulator.device.read_counters(reasons))
             engine.stop()
-            done = engine.drain(DRAIN_SECONDS)
+            done = engine.drain(DRAIN_SECONDS, window.update if window else _nothing)
         for port in ports.values():
             port.update()
         driven = registers is not None and registers.used
@@ -197,8 +200,12 @@ def _never() -> bool:
     return False
 
 
+def _nothing() -> None:
+    pass
+
+
 @contextmanager
-def _ends(window: WaveWindow | None) -> Iterator[Callable[[], bool]]:
+def _ends(window: WaveWindow | None) -> Iterator[Interrupt]:
     """Meanwhile signals only set marks: the loop ends between two steps, and not within one."""
 
     def trigger(_number: int, _frame: FrameType | None) -> None:

@@ -1,5 +1,6 @@
 """The live loop: every frame of an interface is in the core or counted as lost; waveforms around events."""
 
+import io
 import random
 import socket
 import time
@@ -10,6 +11,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from rich.console import Console
 from scapy.layers.inet import IP, TCP, UDP
 from scapy.layers.inet6 import IPv6
 from scapy.layers.l2 import Ether
@@ -24,7 +26,7 @@ from vtep_sim.captures import read_capture
 from vtep_sim.cli import app
 from vtep_sim.harness import SimulationError, Simulator
 from vtep_sim.live.display import Display, losses
-from vtep_sim.live.engine import Engine
+from vtep_sim.live.engine import Engine, Pace
 from vtep_sim.live.ports import LivePort
 from vtep_sim.live.recording import Recording
 from vtep_sim.live.window import WaveWindow
@@ -207,10 +209,15 @@ def test_after_stop_the_core_is_drained_and_takes_nothing(
     for _ in range(20):
         wires["tenant"].far.send(bytes(1500))
     engine.turn(0)
+    for _ in range(70):
+        wires["tenant"].far.send(bytes(61))
     engine.stop()
     wires["tenant"].far.send(bytes(60))
-    assert engine.drain(5.0)
+    asked = []
+    assert engine.drain(5.0, lambda: asked.append(1))
+    assert asked
     assert len(wires["underlay"].taken()) == ports["tenant"].counts.frames_in == 20
+    assert ports["tenant"].counts.overrun == 70, "what waited then is lost, and counted"
 
 
 def test_a_hung_core_is_told_however_short_the_steps_are() -> None:
@@ -239,7 +246,65 @@ def test_display_shows_totals_and_losses(ports: dict[str, LivePort], engine: Eng
     line = display.line({"no_vni": 3, "mtu": 0})
     assert "tenant 1 in 0 out 0 lost; underlay 0 in 1 out 0 lost" in line
     assert "dropped or punted: no_vni 3;" in line
-    assert display.table({}).renderables
+    assert "dropped or punted: not read, as somebody is connected" in display.line(None)
+
+
+def test_display_shows_rates_since_the_last_time(ports: dict[str, LivePort], monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 100.0
+    monkeypatch.setattr("vtep_sim.live.display.time.monotonic", lambda: now)
+    pace = Pace(1000, 0.5)
+    display = Display(ports, pace)
+    screen = Console(width=120, file=io.StringIO(), record=True)
+    for seconds, in_, out in ((2.0, 1_000_000, 250_000), (1.0, 250_000, 0)):
+        now += seconds
+        ports["tenant"].counts.bytes_in += in_
+        ports["underlay"].counts.bytes_out += out
+        ports["host"].counts.overrun += 3
+        pace.clocks, pace.seconds = pace.clocks + 300_000, pace.seconds + 0.5
+        screen.print(display.table({"no_vni": 4}))
+    first, second = screen.export_text().split("┏")[1:]
+    for text, rates in ((first, ("4.00", "1.00", "600 thousand", "busy 25%")), (second, ("2.00", "0.00", "busy 50%"))):
+        row = {line.split()[1]: line.split() for line in text.splitlines() if line.startswith("│")}
+        assert (row["tenant"][5], row["underlay"][9]) == rates[:2]
+        assert all(rate in text for rate in rates[2:])
+        assert "no_vni 4" in text
+    assert " 6 │" in second
+
+
+class Refusing:
+    """A simulator that is configured, and no more."""
+
+    transport = None
+
+    def __init__(self, *_: Any, **__: Any) -> None:
+        pass
+
+    def __enter__(self) -> "Refusing":
+        return self
+
+    def __exit__(self, *_: Any) -> None:
+        pass
+
+    def configure(self, _: Any) -> None:
+        pass
+
+
+def test_a_session_that_is_refused_late_touches_no_capture(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("vtep_sim.live.session.Simulator", Refusing)
+    monkeypatch.setattr("vtep_sim.live.session.open_interface", lambda *_: Wire())
+    good = tmp_path / "good.pcap"
+    good.write_bytes(b"of yesterday")
+    way = tmp_path / "way"
+    way.write_text("no socket")
+    command = ["live", "--config", str(CONFIG), "--tenant", "tap:x", "--tenant-capture", str(good)]
+    for options, text in (
+        (["--socket", str(way)], "cannot make the socket"),
+        (["--host-capture", str(tmp_path / "nowhere" / "h.pcap")], "there is no folder"),
+    ):
+        result = CliRunner().invoke(app, [*command, *options], catch_exceptions=False)
+        assert result.exit_code == 2, result.output
+        assert text in result.output.replace("\n", " ")
+        assert good.read_bytes() == b"of yesterday"
 
 
 @pytest.mark.parametrize("suffix", ["pcap", "pcapng"])
@@ -365,9 +430,9 @@ def test_what_names_no_interface_is_refused(text: str) -> None:
         open_interface(text, Setup())
 
 
-@pytest.mark.parametrize("name", ["x" * 16, "a/b"])
+@pytest.mark.parametrize("name", ["x" * 16, "a/b", "a%d"])
 def test_impossible_tap_names_are_refused(name: str) -> None:
-    with pytest.raises(InterfaceError, match="a name has 1 to 15 characters, none of them a slash"):
+    with pytest.raises(InterfaceError, match="a name has 1 to 15 characters, none of them a slash or %"):
         open_interface(f"tap:{name}", Setup())
 
 

@@ -152,13 +152,18 @@ def run_bench(
     Raises
     ------
     UsageError
-        No block has such a name; nothing is measured.
+        No block has such a name, or the folder has rates at another clock; nothing is measured.
     vtep_sim.synth.ToolError
         A tool is missing or failed, as when a block does not fit the device. What was measured before is written.
     """
     chosen = [block for block in BLOCKS if not blocks or any(part in block.title for part in blocks)]
     if not chosen:
         raise UsageError(f"--block: there are {'; '.join(block.title for block in BLOCKS)}")
+    if "rfc2544" in parts:
+        rows = load_parts(folder).get("rfc2544", {"entries": []})["entries"]
+        if others := {row["clock_mhz"] for row in rows} - {clock_mhz}:
+            there = ", ".join(f"{other:g}" for other in sorted(others))
+            raise UsageError(f"--clock-mhz {clock_mhz:g}: {folder} has figures at {there} MHz; rates at one clock only")
     try:
         if "bubbles" in parts:
             save_part(folder, "bubbles", _bubbles(widths, modes, message, progress), command)

@@ -182,6 +182,13 @@ def test_a_block_that_there_is_not_is_refused_before_anything_runs(tmp_path) -> 
     assert not (tmp_path / "new").exists()
 
 
+def test_rates_at_another_clock_are_not_mixed_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "rfc2544.json").write_text(json.dumps({"entries": [{"clock_mhz": 322.0}, {"clock_mhz": 322.0}]}))
+    monkeypatch.setattr(run, "_rfc2544", lambda *_: iter(()))
+    with pytest.raises(UsageError, match=r"--clock-mhz 156\.25: .* has figures at 322 MHz"):
+        run.run_bench(tmp_path, ["rfc2544"], (64,), list(Mode), **SILENT)
+
+
 def test_summary_says_what_is_missed(folder) -> None:
     lines = results.summary(results.load_parts(folder))
     assert lines == [

@@ -16,7 +16,7 @@ from .demo import run_demo
 from .harness import Simulator
 from .html_report.cli import report
 from .live.cli import live, live_demo
-from .options import BROKEN, DIFFERENT, EXIT_CODES, ModeOption, literals, path_option, refusals
+from .options import BROKEN, DIFFERENT, ModeOption, exit_codes, literals, path_option, refusals
 from .runner import RunOptions, UsageError, make_parameters, run_captures
 from .synth.cli import synth
 
@@ -31,7 +31,7 @@ app = typer.Typer(
 )
 
 
-@app.command(epilog=EXIT_CODES)
+@app.command(epilog=exit_codes(done="done, and with --check everything agrees", different="--check found a difference"))
 def run(
     config: Annotated[Path, path_option("Configuration of the VTEP, TOML.")],
     tenant_in: Annotated[Path | None, path_option("Frames for the tenant port: pcap or pcapng.")] = None,
@@ -101,7 +101,7 @@ def run(
         console().print("every frame and every counter is as the golden model says")
 
 
-@app.command(epilog=EXIT_CODES)
+@app.command(epilog=exit_codes(done="everything agrees", different="a difference was found"))
 def demo(
     folder: Annotated[Path, typer.Option(help="Where captures and waveforms go.")] = Path("build/demo"),
     capture: Annotated[str | None, typer.Option(help="One folder of tests/vectors; all of them by default.")] = None,
@@ -118,7 +118,7 @@ def demo(
         raise typer.Exit(DIFFERENT)
 
 
-@app.command("serve", epilog=EXIT_CODES)
+@app.command("serve", epilog=exit_codes())
 def serve_(
     socket: Annotated[Path, typer.Option(help="Unix socket to make.")] = Path("vtep.sock"),
     config: Annotated[
@@ -164,7 +164,7 @@ def serve_(
             message("ended")
 
 
-@app.command(epilog=EXIT_CODES)
+@app.command(epilog=exit_codes(broken="a tool is missing or failed, or the simulated core did"))
 def bench(
     folder: Annotated[Path, typer.Option(help="Where tables, figures and plot go.")] = Path("build/bench"),
     only: Annotated[
@@ -226,7 +226,7 @@ def bench(
     console().print("\n".join([*lines, f"tables and plot: {folder}/bench.md, {folder}/bench.svg"]), markup=False)
 
 
-@app.command(epilog=EXIT_CODES)
+@app.command(epilog=exit_codes(different="a waiver is stale"))
 def coverage(
     folder: Annotated[
         Path, typer.Option(help="Where make coverage put the simulations, and where the report goes.")
@@ -260,9 +260,14 @@ def coverage(
         raise typer.Exit(DIFFERENT)
 
 
-app.command(epilog=EXIT_CODES)(live)
-app.command("live-demo", epilog=EXIT_CODES)(live_demo)
-app.command("report", epilog=EXIT_CODES)(report)
+app.command(epilog=exit_codes())(live)
+app.command(
+    "live-demo",
+    epilog=exit_codes(
+        done="every step passed", different="a step failed", broken="the namespaces or the core could not be set up"
+    ),
+)(live_demo)
+app.command("report", epilog=exit_codes())(report)
 app.command()(synth)
 
 

@@ -13,15 +13,20 @@ from .console import message
 from .harness import BuildError, SimulationError
 from .runner import UsageError
 
-__all__ = ["BROKEN", "DIFFERENT", "EXIT_CODES", "OK", "REFUSED", "ModeOption", "literals", "path_option", "refusals"]
+__all__ = ["BROKEN", "DIFFERENT", "OK", "REFUSED", "ModeOption", "exit_codes", "literals", "path_option", "refusals"]
 
 OK, DIFFERENT, REFUSED, BROKEN = range(4)
 """Exit codes."""
 
-EXIT_CODES = """\
-Exit codes: 0 done, and with --check everything agrees; 1 --check found a difference; 2 bad options, configuration or
-capture: nothing was run and no file touched; 3 the model could not be built, or the simulated core hung or broke the
-rules of a port."""
+
+def exit_codes(*, done: str = "done", different: str = "", broken: str = "") -> str:
+    """Tell what the exit codes of a command mean; ``different``: 1, if it has that."""
+    broken = broken or "the model could not be built, or the simulated core hung or broke the rules of a port"
+    return (
+        f"Exit codes: 0 {done}; {f'1 {different}; ' if different else ''}2 bad options, configuration or capture: "
+        f"nothing was run and no file touched; 3 {broken}."
+    )
+
 
 ModeOption = typer.Option(help="When a frame may start to leave, in both directions.")
 

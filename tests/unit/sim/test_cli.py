@@ -55,13 +55,20 @@ def refused(outputs: dict[str, Path], text: str, *arguments: object, code: int =
     return result.output
 
 
-def test_help_says_the_exit_codes() -> None:
-    for command in ("run", "demo"):
-        text = " ".join(call(command, "--help").output.split())
-        assert "Exit codes: 0 done" in text
-        assert "1 --check found a difference" in text
-        assert "2 bad options, configuration or capture" in text
-        assert "3 the model could not be built" in text
+@pytest.mark.parametrize(
+    ("command", "done", "different"),
+    [
+        ("run", "0 done, and with --check everything agrees", "1 --check found a difference"),
+        ("demo", "0 everything agrees", "1 a difference was found"),
+        ("live", "0 done", None),
+        ("live-demo", "0 every step passed", "1 a step failed"),
+    ],
+)
+def test_help_says_the_exit_codes(command: str, done: str, different: str | None) -> None:
+    text = " ".join(call(command, "--help").output.split()).partition("Exit codes: ")[2]
+    assert text.startswith(f"{done}; {different}; " if different else f"{done}; 2 ")
+    assert "2 bad options, configuration or capture" in text
+    assert "; 3 the " in text
 
 
 @pytest.mark.parametrize(

@@ -139,9 +139,9 @@ def test_a_bit_that_stays_is_an_error(fake: FakeGateway) -> None:
 
 
 def test_another_version_is_refused(fake: FakeGateway) -> None:
-    for version in (0x0001_0001, 0x0002_0002):
+    for version in (0x0001_0002, 0x0002_0003):
         fake.words["VERSION"] = version
-        with pytest.raises(WrongDeviceError, match=r"driver works with 1\.2 and later ones of 1"):
+        with pytest.raises(WrongDeviceError, match=r"driver works with 1\.3 and later ones of 1"):
             find_gateway(Device(fake))
     fake.words["VERSION"] = 0x0001_0009
     assert gateway_of(fake).capacity == 4
@@ -335,7 +335,7 @@ def test_show(run: Run, gateway: FakeGateway, tmp_path: Path) -> None:
     assert {name: value for name, value in shown["counters"].items() if value} == gateway.counters
     table = run("show")[1]
     for text in (
-        "gateway, registers 1.2",
+        f"gateway {metadata.version('openvtep')}, registers 1.3",
         "reachable",
         "02:00:00:00:00:a9",
         "1000",

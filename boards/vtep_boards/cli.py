@@ -98,7 +98,13 @@ def build(
     ] = None,
     design: Annotated[str, _DESIGN] = "gateway",
     folder: Annotated[Path, _FOLDER] = _BUILDS,
-    seeds: Annotated[str, typer.Option(help="nextpnr's seeds, tried until the timing is met.")] = "1,2,3,4",
+    seeds: Annotated[
+        str | None,
+        typer.Option(
+            help="nextpnr's seeds, such as 1,2,3, tried until the timing is met; else those that suit the board.",
+            show_default=False,
+        ),
+    ] = None,
 ) -> None:
     """Build a bitstream: [bold]top.bit[/], [bold]top.svf[/], [bold]report.json[/] and [bold]report.html[/].
 
@@ -106,7 +112,7 @@ def build(
     """
     facts = _board(board)
     try:
-        numbers = [int(seed) for seed in seeds.split(",")]
+        numbers = None if seeds is None else [int(seed) for seed in seeds.split(",")]
     except ValueError as error:
         raise RefusedError(f"--seeds must be integers separated by commas, not {seeds!r}") from error
     # Amaranth and the core are loaded only now, so that help and refusals come at once.

@@ -34,9 +34,6 @@ __all__ = [
     "to_rtlil",
 ]
 
-SEEDS = (1, 2, 3, 4)
-"""nextpnr's seeds, tried in this order until the timing is met."""
-
 _LARGEST = 8
 """Components that are named where a design does not fit."""
 
@@ -113,7 +110,7 @@ def build(
     design: wiring.Component,
     folder: Path,
     *,
-    seeds: Sequence[int] = SEEDS,
+    seeds: Sequence[int] | None = None,
     progress: Callable[[str], None] = lambda message: None,
     about: dict[str, Any] | None = None,
 ) -> Bitstream:
@@ -126,8 +123,8 @@ def build(
         A fresh one: see `design_signature`.
     folder : Path
         Made if missing. No bitstream is left in it if the build fails, nor a report of another one.
-    seeds : sequence of int
-        nextpnr's, tried in order until the timing is met; at least one.
+    seeds : sequence of int or None
+        nextpnr's, tried in order until the timing is met; at least one. None: the board's.
     progress : callable
         Told what begins.
     about : dict or None
@@ -142,6 +139,7 @@ def build(
     vtep_sim.synth.ToolError
         A tool failed, or placed the design with other frequencies than its clocks have.
     """
+    seeds = board.seeds if seeds is None else seeds
     if not seeds:
         raise ValueError("seeds must hold at least one seed")
     folder.mkdir(parents=True, exist_ok=True)

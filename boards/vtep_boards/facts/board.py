@@ -162,6 +162,8 @@ class Board:
     leds : tuple of `Led`
     loader : tuple of str or None
         Options by which openFPGALoader knows the board. None: it does not; an SVF file is for other players.
+    seeds : tuple of int
+        nextpnr's, tried in this order until the timing is met: that with which the gateway is routed soon is first.
     cable : str or None
         The JTAG cable on the board, as openFPGALoader names it. None: there is none that it would take by itself.
     source : str
@@ -184,6 +186,7 @@ class Board:
     leds: tuple[Led, ...]
     loader: tuple[str, ...] | None
     source: str
+    seeds: tuple[int, ...] = (1, 2, 3, 4)
     cable: str | None = None
 
     @property

@@ -49,6 +49,7 @@ BOARD = Board(
     serial=Serial(rx="H18", tx="J17"),
     leds=(Led("U16"),),
     loader=("--board", "colorlight-i5"),
+    seeds=(2, 1, 3, 4),
     cable="cmsisdap",
     source="litex-boards, colorlight_i5.py, after wuxx/Colorlight-FPGA-Projects",
 )

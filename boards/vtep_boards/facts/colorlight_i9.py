@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from . import colorlight_i5
-from .board import Led
+from .board import Board, Led
 
 __all__ = ["BOARD"]
 
@@ -14,4 +14,5 @@ BOARD = replace(
     device="45k",
     leds=(Led("L2"),),
     loader=("--board", "colorlight-i9"),
+    seeds=Board.seeds,
 )

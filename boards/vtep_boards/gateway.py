@@ -14,6 +14,7 @@ from vtep.local.mailbox import HostMailbox
 from vtep.local.neighbors import Neighbor
 from vtep.local.next_hop import NextHop
 from vtep.local.stack import LocalStack, events_layout
+from vtep.mac.mac import Mac
 from vtep.mac.port import RgmiiPort
 from vtep.stream.packet import connect_packets
 from vtep.vxlan.core import VtepCore
@@ -100,7 +101,7 @@ class Gateway(wiring.Component):
         self._core = VtepCore(parameters, settings, entries)
         ports = 3 if host is Host.PORT else 2
         self._ports = [
-            RgmiiPort(width, max_frame_length=longest, lossy_transmit=number != UNDERLAY, in_band=in_band)
+            RgmiiPort(Mac(width, max_frame_length=longest, lossy_transmit=number != UNDERLAY), in_band=in_band)
             for number in range(ports)
         ]
         initial = tuple(initial)

@@ -5,6 +5,7 @@ from typing import Any
 from amaranth.hdl import Module
 from amaranth.lib import wiring
 
+from vtep.mac.mac import Mac
 from vtep.mac.port import RgmiiPort
 from vtep.stream.packet import connect_packets
 
@@ -25,7 +26,7 @@ class MediaConverter(wiring.Component):
     """
 
     def __init__(self, *, in_band: bool = True) -> None:
-        self._ports = [RgmiiPort(DATA_WIDTH, in_band=in_band) for _ in range(2)]
+        self._ports = [RgmiiPort(Mac(DATA_WIDTH), in_band=in_band) for _ in range(2)]
         super().__init__(design_signature())
 
     def elaborate(self, platform: Any) -> Module:

@@ -14,7 +14,7 @@ from scapy.layers.l2 import Dot1Q, Ether
 from scapy.packet import Raw
 
 from vtep_host.interfaces.interface import InterfaceError
-from vtep_host.interfaces.packet_socket import PacketSocket
+from vtep_host.interfaces.packet_socket import SOL_PACKET, PacketSocket
 from vtep_sim.captures import read_capture
 from vtep_sim.live.demo import TOOLS, live_demo
 from vtep_sim.live.lab import CommandError, LiveLab, what_is_missing
@@ -36,7 +36,7 @@ remote = "10.0.0.2"
 remote_mac = "02:00:00:00:00:02"
 """
 WAIT = 20.0
-SOL_PACKET, PACKET_QDISC_BYPASS = 263, 20
+PACKET_QDISC_BYPASS = 20
 
 
 @pytest.fixture

@@ -7,12 +7,15 @@ from amaranth.lib import wiring
 from amaranth.lib.cdc import FFSynchronizer, PulseSynchronizer
 from amaranth.lib.wiring import In, Out
 
-from ..stream.packet import connect_packets, packet_signature
+from ..stream.packet import connect_packets
 from .gmii import Speed
-from .mac import Mac, received_layout
+from .mac import Mac
 from .rgmii import RgmiiReceiver, RgmiiTransmitter, link_layout, receive_wires, transmit_wires
 
 __all__ = ["RgmiiPort"]
+
+_TOLD = ("received", "reception", "false_carrier", "sent", "lost")
+"""What is handed on of what a MAC tells."""
 
 
 class RgmiiPort(wiring.Component):
@@ -22,8 +25,8 @@ class RgmiiPort(wiring.Component):
 
     Parameters
     ----------
-    data_width, max_frame_length, buffer_bytes, lossy_transmit
-        See `Mac`.
+    mac : Mac
+        Becomes part of the port.
     in_band : bool
         The PHY tells of its link between frames. Else ``told`` does.
 
@@ -46,44 +49,21 @@ class RgmiiPort(wiring.Component):
     -----
     Either side takes a new speed over a few clocks after it was told, the transmitter between frames. While the link is
     said to be down, it is 1000 Mb/s: so a PHY that says nothing works at least at that.
-
-    Raises
-    ------
-    ValueError
-        A parameter is out of its range.
     """
 
-    def __init__(
-        self,
-        data_width: int,
-        *,
-        max_frame_length: int = 1518,
-        buffer_bytes: int | None = None,
-        lossy_transmit: bool = False,
-        in_band: bool = True,
-    ) -> None:
-        self._mac = Mac(
-            data_width,
-            max_frame_length=max_frame_length,
-            buffer_bytes=buffer_bytes,
-            lossy_transmit=lossy_transmit,
-        )
+    def __init__(self, mac: Mac, *, in_band: bool = True) -> None:
+        self._mac = mac
         self._in_band = in_band
-        stream = packet_signature(data_width)
+        members = mac.signature.members
         super().__init__(
             {
-                "i": In(stream),
-                "o": Out(stream),
+                **{name: members[name] for name in ("i", "o")},
                 "receive": In(receive_wires()),
                 "transmit": Out(transmit_wires()),
                 "told": In(link_layout()),
                 "link": Out(link_layout()),
                 "activity": Out(1),
-                "received": Out(1),
-                "reception": Out(received_layout()),
-                "false_carrier": Out(1),
-                "sent": Out(1),
-                "lost": Out(1),
+                **{name: members[name] for name in _TOLD},
             }
         )
 
@@ -115,7 +95,7 @@ class RgmiiPort(wiring.Component):
         ):
             m.d.comb += value.eq(bits if target == domain else _settled(m, bits, domain, target))
 
-        for name in ("received", "reception", "false_carrier", "sent", "lost"):
+        for name in _TOLD:
             m.d.comb += getattr(self, name).eq(getattr(mac, name))
         active = Signal(2)
         for number, (pulse, origin) in enumerate(((mac.received, "rx"), (mac.sent, "tx"))):

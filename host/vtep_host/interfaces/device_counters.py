@@ -28,7 +28,7 @@ def transmit_drops(tap: int, name: str) -> int:
         else:
             # A namespace is entered by a thread, and left by its end.
             with ThreadPoolExecutor(1) as thread:
-                table = thread.submit(_read_table, namespace).result()
+                table = thread.submit(_read_table_in, namespace).result()
     finally:
         os.close(namespace)
     for line in table.splitlines():
@@ -38,10 +38,14 @@ def transmit_drops(tap: int, name: str) -> int:
     return 0
 
 
-def _read_table(namespace: int | None = None) -> str:
+def _read_table_in(namespace: int) -> str:
     libc = ctypes.CDLL(None, use_errno=True)
-    if namespace is not None and libc.setns(namespace, CLONE_NEWNET):
+    if libc.setns(namespace, CLONE_NEWNET):
         code = ctypes.get_errno()
         raise OSError(code, os.strerror(code))
+    return _read_table()
+
+
+def _read_table() -> str:
     with Path("/proc/thread-self/net/dev").open(encoding="ascii") as table:
         return table.read()

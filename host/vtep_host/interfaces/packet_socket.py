@@ -13,7 +13,7 @@ import struct
 
 from .interface import InterfaceError
 
-__all__ = ["PacketSocket", "complete_checksum"]
+__all__ = ["SOL_PACKET", "PacketSocket", "complete_checksum"]
 
 ETH_P_ALL = 0x0003
 SOL_PACKET = 263

@@ -129,12 +129,13 @@ class Engine:
                 with suppress(InterfaceError):
                     deque(port.receive(0, WAITING), maxlen=0)
 
-    def drain(self, seconds: float, after: Callable[[], None] = lambda: None) -> bool:
+    def drain(self, seconds: float, after: Callable[[], None] | None = None) -> bool:
         """Let the core finish what it has, for at most ``seconds``; whether it did. ``after``: called at each step."""
         end = time.monotonic() + seconds
         while not self._idle and time.monotonic() < end:
             self._go_on()
-            after()
+            if after:
+                after()
         return self._idle
 
     def _go_on(self) -> None:

@@ -11,6 +11,7 @@ from types import FrameType
 
 from vtep.config import VtepParameters
 from vtep.control.counters import counter_map
+from vtep.headers import ETHERNET
 from vtep_host.config import Config, load
 from vtep_host.interfaces.interface import InterfaceError, Setup, open_interface
 from vtep_host.interrupt import Interrupt, until_interrupted
@@ -32,7 +33,6 @@ __all__ = ["SessionOptions", "run_session"]
 
 START, SIGNAL = "start", "signal"
 DRAIN_SECONDS = 5.0
-ETHERNET_BYTES = 14
 OUTER_BYTES = {4: 20 + 8 + 8, 6: 40 + 8 + 8}
 """IP, UDP and VXLAN header by the IP version (RFC 7348, section 5)."""
 LEAST_MTU = 68
@@ -111,7 +111,7 @@ def _join(options: SessionOptions, config: Config, stack: ExitStack) -> dict[str
     """Open the interfaces."""
     version = max((tunnel.remote.version for tunnel in config.tunnels), default=4)
     outer = config.vtep.underlay_mtu
-    inner = max(outer - OUTER_BYTES[version] - ETHERNET_BYTES, LEAST_MTU)
+    inner = max(outer - OUTER_BYTES[version] - ETHERNET.length, LEAST_MTU)
     setups = {"tenant": Setup(inner), "underlay": Setup(outer), "host": Setup(outer, config.vtep.mac)}
     ports = {}
     for port in PORTS:
@@ -162,7 +162,7 @@ def _run(
                         port.update()
                     refresher.show(None if taken else simulator.device.read_counters(reasons))
             engine.stop()
-            done = engine.drain(DRAIN_SECONDS, window.update if window else _nothing)
+            done = engine.drain(DRAIN_SECONDS, window.update if window else None)
         for port in ports.values():
             port.update()
         driven = registers is not None and registers.used
@@ -198,10 +198,6 @@ def _window(options: SessionOptions, simulator: Simulator, registers: RegisterSo
 
 def _never() -> bool:
     return False
-
-
-def _nothing() -> None:
-    pass
 
 
 @contextmanager

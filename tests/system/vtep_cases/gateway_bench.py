@@ -9,7 +9,7 @@ from itertools import pairwise
 import cocotb
 from cocotb.clock import Clock
 from cocotb.triggers import FallingEdge, RisingEdge, Timer
-from cocotbext.eth import GmiiFrame, RgmiiPhy
+from cocotbext.eth import GmiiFrame, RgmiiPhy, XgmiiFrame
 from scapy.layers.inet6 import (
     ICMPv6ND_NA,
     ICMPv6ND_NS,
@@ -25,7 +25,6 @@ from helpers.mac_counters import counted
 from vtep.control.counters import counter_map
 from vtep.control.gateway_registers import GATEWAY_BASE, GATEWAY_COUNTERS, PORTS, gateway_registers
 from vtep.control.registers import vtep_registers
-from vtep.mac.gmii import Speed
 from vtep_boards.gateway import Host
 from vtep_host.tables import counter_names
 from vtep_sim.cocotb.frames import mac
@@ -34,15 +33,14 @@ from vtep_sim.golden import Frame, GoldenModel
 
 from .configs import OWN_IPV4, OWN_IPV6, OWN_MAC
 from .gateway_designs import CONFIG, DIVISOR, NEIGHBORS, PARAMETERS
+from .lines import NS, SPEEDS, even, gmii_frame
 from .mac_carriers import FCS_LENGTH, HEAD, MIN_LENGTH, Carrier, Outcome, fcs, outcome
 
 __all__ = ["LINE_OVERHEAD", "MACS", "MIN_GAP", "TENANT", "UNDERLAY", "GatewayBench", "Sent", "ask", "padded"]
 
 TENANT, UNDERLAY = PORTS
 HOST = "host"
-NS = 1_000_000  # femtoseconds
 CORE, LINE = 16 * NS, 8 * NS
-SPEEDS = {1000: Speed.MBPS_1000, 100: Speed.MBPS_100, 10: Speed.MBPS_10}
 MIN_GAP = 12
 LINE_OVERHEAD = len(HEAD) + FCS_LENGTH + MIN_GAP
 """Bytes of a line that a frame takes beside its own, at least."""
@@ -53,11 +51,6 @@ MACS = (mac("02:00:00:00:00:03"), mac("02:00:00:00:00:06"), mac("02:00:00:00:00:
 BEATS = 1 << (2 * PARAMETERS.max_frame_length // PARAMETERS.lanes - 1).bit_length()
 ROOM = (BEATS - 2) * PARAMETERS.lanes
 """Bytes of the longest frame that a MAC's buffer holds."""
-
-
-def even(time: float) -> int:
-    """A period that has a half, in femtoseconds."""
-    return 2 * round(time / 2)
 
 
 def padded(frame: bytes) -> bytes:
@@ -98,12 +91,12 @@ class Phy(RgmiiPhy):
 
 
 class Sent:
-    """A frame that left the gateway: without FCS, and when."""
+    """A frame that left on a line: without FCS, and when."""
 
-    def __init__(self, frame: GmiiFrame) -> None:
+    def __init__(self, frame: GmiiFrame | XgmiiFrame) -> None:
         content = bytes(frame.data)
         assert content.startswith(HEAD), f"preamble: {content.hex()}"
-        assert not frame.error, "an error within a frame"
+        assert not (frame.ctrl if isinstance(frame, XgmiiFrame) else frame.error), "an error within a frame"
         self.data, received = content[len(HEAD) : -FCS_LENGTH], content[-FCS_LENGTH:]
         assert received == fcs(self.data), f"FCS of {content.hex()}"
         assert len(self.data) >= MIN_LENGTH
@@ -274,8 +267,8 @@ class GatewayBench:
             frames[port] = [Frame(one.body, one.marked) for one in outcomes if one.wire is not None]
             source = self.phys[port].rx
             self._set_gap(port, gap)
-            for content_, errors in carriers:
-                source.send_nowait(GmiiFrame(content_, [int(place in errors) for place in range(len(content_))]))
+            for carrier in carriers:
+                source.send_nowait(gmii_frame(carrier))
         if hurry:
             self._set_gap(TENANT, MIN_GAP)
             cocotb.start_soon(self._hurried(len(tenant) - hurry, gaps[0]))

@@ -1,12 +1,12 @@
 """The gateway with links of 100 and 10 Mb/s, of different speeds, and of one that changes."""
 
 from cocotb.triggers import Timer
-from cocotbext.eth import GmiiFrame
 
 from .cases import case
 from .gateway_bench import TENANT, UNDERLAY, GatewayBench
 from .gateway_local import answered
 from .gateway_traffic import tenant_frame, underlay_frame, underlay_frame_6, wrong_carriers
+from .lines import gmii_frame, until_quiet
 from .mac_carriers import carrier
 
 
@@ -89,14 +89,10 @@ async def a_link_changes_its_speed_under_traffic(dut, rng):
     for port, speed in ((TENANT, 100), (UNDERLAY, 100), (TENANT, 1000), (UNDERLAY, 1000)):
         for line, make in ((TENANT, tenant_frame), (UNDERLAY, underlay_frame)):
             for _ in range(6):
-                content, _ = carrier(make(rng, rng.randint(60, 300)))
-                bench.phys[line].rx.send_nowait(GmiiFrame(content, [0] * len(content)))
+                bench.phys[line].rx.send_nowait(gmii_frame(carrier(make(rng, rng.randint(60, 300)))))
         await Timer(rng.randint(500, 9000), "ns")
         bench.set_speed_of(port, speed)
-        quiet = 0
-        while quiet < 100:
-            await Timer(1, "us")
-            quiet = quiet + 1 if all(phy.rx.idle() and phy.tx.idle() for phy in bench.phys.values()) else 0
+        await until_quiet(bench.phys.values(), 100)
         for phy in bench.phys.values():
             phy.tx.clear()
         await bench.exchange([tenant_frame(rng, 70)], [underlay_frame(rng, 80)])

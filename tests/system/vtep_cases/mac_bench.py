@@ -13,20 +13,16 @@ from types import SimpleNamespace
 import cocotb
 from cocotb.clock import Clock
 from cocotb.triggers import FallingEdge, ReadOnly, RisingEdge, SimTimeoutError, Timer, with_timeout
-from cocotbext.eth import GmiiFrame, GmiiPhy, RgmiiPhy, XgmiiFrame, XgmiiSink, XgmiiSource
+from cocotbext.eth import GmiiPhy, RgmiiPhy, XgmiiSink, XgmiiSource
 
-from vtep.mac.gmii import Speed
-
+from .lines import NS, SPEEDS, even, gmii_frame, lanes, xgmii_frame
 from .mac_carriers import HEAD, Carrier, Outcome, outcome
 from .mac_designs import MacBuild
 
 __all__ = ["MacBench", "this_build"]
 
-NS = 1_000_000  # femtoseconds
 MBPS = {"gmii": 1000, "rgmii": 1000, "xgmii": 10_000}
-SPEEDS = {1000: Speed.MBPS_1000, 100: Speed.MBPS_100, 10: Speed.MBPS_10}
 MIN_GAP = {"gmii": 12, "rgmii": 12, "xgmii": 9}
-XGMII_ERROR = 0xFE
 
 SYNC_PERIOD = {"gmii": 10.6, "rgmii": 21.0, "xgmii": 6.2}
 """Nanoseconds: enough for the line, and in no relation to its clocks."""
@@ -37,11 +33,6 @@ FIELDS = ("length", "fcs_error", "too_short", "too_long", "multicast", "broadcas
 def this_build() -> MacBuild:
     """The build that is simulated."""
     return MacBuild(**json.loads(os.environ["VTEP_MAC"]))
-
-
-def even(time: float) -> int:
-    """A period that has a half, in femtoseconds."""
-    return 2 * round(time / 2)
 
 
 class MacBench:
@@ -160,22 +151,14 @@ class MacBench:
         columns = self.build.line == "xgmii"
         longest, room = self.build.max_frame_length, self.room
         if columns:
-            carriers = [Carrier(bytes(self._lanes(carrier)), carrier.errors) for carrier in carriers]
+            carriers = [Carrier(bytes(lanes(carrier)), carrier.errors) for carrier in carriers]
         return [outcome(carrier, longest, room, columns=columns) for carrier in carriers]
-
-    @staticmethod
-    def _lanes(carrier: Carrier) -> list[int]:
-        """On an XGMII, a byte that comes with an error is lost: an error character stands in its place."""
-        return [XGMII_ERROR if place in carrier.errors else byte for place, byte in enumerate(carrier.content)]
 
     def send(self, carriers: Sequence[Carrier]) -> None:
         """Let the line bring ``carriers``, one behind the other."""
+        frame_of = xgmii_frame if self.build.line == "xgmii" else gmii_frame
         for carrier in carriers:
-            marks = [int(place in carrier.errors) for place in range(len(carrier.content))]
-            if self.build.line == "xgmii":
-                self.phy.rx.send_nowait(XgmiiFrame(self._lanes(carrier), marks))
-            else:
-                self.phy.rx.send_nowait(GmiiFrame(carrier.content, marks))
+            self.phy.rx.send_nowait(frame_of(carrier))
 
     async def exchange(self, carriers: Sequence[Carrier], *, gap: int = 12) -> list[int]:
         """Send ``carriers`` with ``gap`` bytes between them, hold all that comes of it; return the gaps behind them."""

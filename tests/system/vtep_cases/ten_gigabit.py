@@ -8,31 +8,25 @@ from types import SimpleNamespace
 
 from cocotb.clock import Clock
 from cocotb.triggers import Timer
-from cocotbext.eth import XgmiiFrame, XgmiiSink, XgmiiSource
+from cocotbext.eth import XgmiiSink, XgmiiSource
 
 from vtep_sim.cocotb.scoreboard import Outputs, compare_frames
 from vtep_sim.golden import Frame, GoldenModel
 
 from .cases import case
-from .gateway_bench import LINE_OVERHEAD, padded
+from .gateway_bench import LINE_OVERHEAD, Sent, padded
+from .gateway_rate import ADDED
 from .gateway_traffic import tenant_frame, underlay_frame, underlay_frame_6
-from .mac_carriers import FCS_LENGTH, HEAD, Carrier, carrier, fcs, outcome
+from .lines import NS, even, until_quiet, xgmii_frame
+from .mac_carriers import Carrier, carrier, outcome
 from .mac_xgmii import deficits
 from .ten_gigabit_design import CONFIG, DOMAINS, PARAMETERS, PORTS
 
-NS = 1_000_000  # femtoseconds
 CORE, LINE = 6.2, 6.4
 BYTE = LINE / 8 * NS
-ADDED = 50
-"""Bytes that encapsulation in IPv4 adds."""
 
 MTU = CONFIG.vtep.underlay_mtu
 LONGEST = PARAMETERS.max_frame_length
-
-
-def even(time: float) -> int:
-    """A period that has a half, in femtoseconds."""
-    return 2 * round(time * NS / 2)
 
 
 class TenGigabitBench:
@@ -52,7 +46,7 @@ class TenGigabitBench:
         """Start the clocks, and reset everything twice, as a frame of an earlier test may wait."""
         for domain in DOMAINS:
             period = {"sy": CORE, "tx": LINE, "rx": LINE / self.faster}[domain[:2]]
-            Clock(getattr(self.dut, f"{domain}_clk"), even(period), unit="fs").start()
+            Clock(getattr(self.dut, f"{domain}_clk"), even(period * NS), unit="fs").start()
         for _ in range(2):
             for domain in DOMAINS:
                 getattr(self.dut, f"{domain}_rst").value = 1
@@ -76,38 +70,27 @@ class TenGigabitBench:
             line.rx.ifg = least
             carriers = [one if isinstance(one, Carrier) else carrier(one) for one in content]
             for one in carriers:
-                marks = [int(place in one.errors) for place in range(len(one.content))]
-                line.rx.send_nowait(XgmiiFrame(one.content, marks))
+                line.rx.send_nowait(xgmii_frame(one))
             outcomes = [outcome(one, LONGEST, 1 << 15, columns=True) for one in carriers]
             frames[port] = [Frame(one.body, one.marked) for one in outcomes if one is not None]
         prediction = self.model.run(frames["tenant"], frames["underlay"], [])
         prediction.host.clear()
         for name in ("tenant", "underlay_encap"):
             setattr(prediction, name, [Frame(padded(one.data)) for one in getattr(prediction, name)])
-        sent = {port: await self._collect(port) for port in PORTS}
-        outputs = Outputs(*([Frame(data) for data, _, _ in sent[port]] for port in PORTS), [])
+        await until_quiet(self.lines.values(), 20)
+        sent = {port: self._sent(port) for port in PORTS}
+        outputs = Outputs(*([Frame(one.data) for one in sent[port]] for port in PORTS), [])
         differences = compare_frames(outputs, prediction, encap_cut_through=False, decap_cut_through=False)
         assert not differences, "\n".join(differences)
         return {
-            port: [round((after[1] - before[2]) / BYTE) for before, after in pairwise(found)]
+            port: [round((after.start - before.end) / BYTE) for before, after in pairwise(found)]
             for port, found in sent.items()
         }
 
-    async def _collect(self, port: str) -> list[tuple[bytes, int, int]]:
-        """What leaves until both lines have been idle for 20 us, without FCS, with begin and end."""
-        idle, found = 0, []
-        while idle < 20:
-            await Timer(1, "us")
-            idle = idle + 1 if all(line.rx.idle() and line.tx.idle() for line in self.lines.values()) else 0
-        while not self.lines[port].tx.empty():
-            frame = self.lines[port].tx.recv_nowait()
-            content = bytes(frame.data)
-            assert content.startswith(HEAD)
-            assert not frame.ctrl
-            data, received = content[len(HEAD) : -FCS_LENGTH], content[-FCS_LENGTH:]
-            assert received == fcs(data)
-            found.append((data, frame.sim_time_start, frame.sim_time_end))
-        return found
+    def _sent(self, port: str) -> list[Sent]:
+        """What left so far."""
+        line = self.lines[port].tx
+        return [Sent(line.recv_nowait()) for _ in range(line.count())]
 
 
 def bad(rng: Random, whole: bytes) -> list[Carrier]:

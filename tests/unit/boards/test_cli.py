@@ -131,17 +131,8 @@ def test_exit_codes_of_builds_that_fail(kind: str, status: int, lines: list[str]
 def test_synth_counts_cells_of_the_core(tmp_path: Path) -> None:
     """Of the smallest core: what takes minutes is any other."""
     tables = [
-        "--vnis",
-        "1",
-        "--tunnels",
-        "1",
-        "--fdb-entries",
-        "1",
-        "--flood-entries",
-        "1",
-        "--max-frame-length",
-        "128",
-    ]
+        "--vnis", "1", "--tunnels", "1", "--fdb-entries", "1", "--flood-entries", "1", "--max-frame-length", "128",
+    ]  # fmt: skip
     small = ["--data-width", "8", "--no-ipv6", "--no-udp-checksum", *tables]
     done = run("synth", "--family", "xcup", *small, "--folder", str(tmp_path), "--json")
     assert done.returncode == 0, done.stderr
@@ -151,10 +142,16 @@ def test_synth_counts_cells_of_the_core(tmp_path: Path) -> None:
     assert "Yosys: synthesis for xcup" in done.stderr
 
 
-def test_flash_prints_its_command(tmp_path: Path) -> None:
-    place = tmp_path / "colorlight-i5"
+def built(folder: Path, board: str) -> Path:
+    """A folder as a build of the board leaves it, as far as `flash` looks."""
+    place = folder / board
     place.mkdir()
     (place / "top.bit").write_bytes(b"")
+    return place
+
+
+def test_flash_prints_its_command(tmp_path: Path) -> None:
+    place = built(tmp_path, "colorlight-i5")
     done = run("flash", "colorlight-i5", "--folder", str(tmp_path), "--dry-run", "--cable", "cmsisdap")
     assert done.returncode == 0
     assert done.stdout.split()[1:] == [
@@ -173,9 +170,7 @@ def fake_loader(folder: Path, name: str, status: int = 0) -> str:
 @pytest.mark.parametrize("status", [0, 7])
 def test_flash_runs_the_loader_that_knows_the_cable(tmp_path: Path, status: int) -> None:
     """The package's knows no CMSIS-DAP, which is on an i5."""
-    place = tmp_path / "colorlight-i5"
-    place.mkdir()
-    (place / "top.bit").write_bytes(b"")
+    place = built(tmp_path, "colorlight-i5")
     path = fake_loader(tmp_path / "bin", "openFPGALoader", status)
     done = run("flash", "colorlight-i5", "--folder", str(tmp_path), "--volatile", path=path)
     assert done.returncode == (3 if status else 0)
@@ -191,9 +186,7 @@ def test_flash_runs_the_loader_that_knows_the_cable(tmp_path: Path, status: int)
 
 
 def test_versa_gets_an_svf(tmp_path: Path) -> None:
-    place = tmp_path / "versa-ecp5"
-    place.mkdir()
-    (place / "top.bit").write_bytes(b"")
+    place = built(tmp_path, "versa-ecp5")
     done = run("flash", "versa-ecp5", "--folder", str(tmp_path))
     assert done.returncode == 0
     assert done.stdout.splitlines()[-1] == str(place / "top.svf")

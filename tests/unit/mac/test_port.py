@@ -9,6 +9,7 @@ from amaranth.hdl import ClockDomain, Module
 from helpers.packet_bench import random_packets, receive_packets, send_packets, simulate_clocks
 from vtep.mac.gmii import Speed
 from vtep.mac.led import LinkLed
+from vtep.mac.mac import Mac
 from vtep.mac.port import RgmiiPort
 
 BYTE = 8e-9
@@ -23,7 +24,7 @@ class Loop:
         self.m = m = Module()
         self.periods = {"sync": 2 * BYTE, "tx": BYTE, "rx": BYTE}
         m.domains += [ClockDomain(name) for name in self.periods]
-        self.port = RgmiiPort(16, max_frame_length=300, in_band=in_band)
+        self.port = RgmiiPort(Mac(16, max_frame_length=300), in_band=in_band)
         m.submodules.port = self.port
 
     async def echo(self, ctx, status: int) -> None:

@@ -4,8 +4,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from outer_fields import ones_sum
 from scapy.layers.inet import IP, TCP, UDP
-from scapy.layers.inet6 import IPv6
+from scapy.layers.inet6 import (
+    IPv6,
+    IPv6ExtHdrDestOpt,
+    IPv6ExtHdrFragment,
+    IPv6ExtHdrHopByHop,
+    IPv6ExtHdrRouting,
+)
 from scapy.layers.l2 import Dot1AD, Dot1Q, Ether
 from scapy.layers.vxlan import VXLAN
 from scapy.packet import Packet, Raw
@@ -17,6 +24,12 @@ LOCAL, REMOTE = "52:54:00:00:00:01", "52:54:00:00:01:01"
 VNI = 100
 HEADERS = {4: 14 + 20 + 8 + 8, 6: 14 + 40 + 8 + 8}
 """Bytes in front of the inner frame."""
+INNER: dict[int, dict[str, str]] = {
+    4: {"src": "192.0.2.1", "dst": "192.0.2.2"},
+    6: {"src": "fd01::1", "dst": "fd01::2"},
+}
+"""Addresses of what a tenant sends."""
+UNDERLAY_MTU = 1700
 ETHERTYPES = (0x0000, 0x002E, 0x05DC, 0x0600, 0x0800, 0x0806, 0x8100, 0x86DD, 0x8847, 0x88A8, 0x88CC, 0x9100, 0xFFFF)
 MARKS = range(4)
 RIGHT = ("nothing", "odd")
@@ -63,11 +76,7 @@ def _poke(frame: bytes, offset: int, value: int, size: int = 1) -> bytes:
 def _mended(frame: bytes) -> bytes:
     """With the checksum of an IPv4 header of 20 bytes or of what its IHL says."""
     length = max((frame[14] & 15) * 4, 20)
-    head = _poke(frame, 24, 0, 2)[14 : 14 + length]
-    total = sum(int.from_bytes(head[i : i + 2]) for i in range(0, len(head), 2))
-    while total >> 16:
-        total = (total & 0xFFFF) + (total >> 16)
-    return _poke(frame, 24, total ^ 0xFFFF, 2)
+    return _poke(frame, 24, ones_sum(_poke(frame, 24, 0, 2)[14 : 14 + length]) ^ 0xFFFF, 2)
 
 
 def decapsulation(family: int) -> Iterator[Case]:
@@ -176,10 +185,7 @@ def _repaired(family: int, frame: bytes) -> bytes:
     length = int.from_bytes(frame[start + 4 : start + 6])
     addresses = frame[26:34] if family == 4 else frame[22:54]
     body = _poke(frame, start + 6, 0, 2)[start : start + length]
-    summed = addresses + length.to_bytes(4) + (17).to_bytes(4) + body + bytes(len(body) & 1)
-    total = sum(int.from_bytes(summed[i : i + 2]) for i in range(0, len(summed), 2))
-    while total >> 16:
-        total = (total & 0xFFFF) + (total >> 16)
+    total = ones_sum(addresses + length.to_bytes(4) + (17).to_bytes(4) + body)
     return _poke(frame, start + 6, (total ^ 0xFFFF) or 0xFFFF, 2)
 
 
@@ -210,6 +216,7 @@ def _inner_frames(family: int) -> Iterator[Case]:
                 / Raw(bytes(60))
             )
             yield Case("inner tag", f"{tag.__name__} VID {vlan}", packet(family, head))
+            yield Case("two inner tags", f"{tag.__name__} VID {vlan}", packet(family, _tagged_twice(whole, tag, vlan)))
     for kind in ETHERTYPES:
         frame = _poke(whole, 12, kind, 2)
         yield Case("inner EtherType", f"{kind:#06x}", packet(family, Raw(frame)))
@@ -229,6 +236,9 @@ def _inner_frames(family: int) -> Iterator[Case]:
                 setattr(marked, "tos" if kind == "IPv4" else "tc", 0xB8 | theirs)
                 content = Ether(src=REMOTE, dst=LOCAL) / marked / UDP(sport=1, dport=2) / Raw(bytes(50))
                 yield Case(f"ECN, {kind} inside", f"{mine} over {theirs}", packet(family, content, **{field: mine}))
+        for words in range(16):
+            short = _mended(_poke(_poke(whole, 14, 4 << 4 | words), 15, 2))
+            yield Case("ECN, IHL inside", f"3 over 2, {words}", packet(family, Raw(short), **{field: 3}))
     for mine in MARKS:
         plain = Ether(src=REMOTE, dst=LOCAL, type=0x88B5) / Raw(bytes(60))
         yield Case("ECN, no IP inside", f"{mine}", packet(family, plain, **{field: mine}))
@@ -240,6 +250,11 @@ def _inner_frames(family: int) -> Iterator[Case]:
             yield Case("ECN, cut inside", f"{mine}, {cut} bytes", packet(family, Raw(whole[:cut]), **{field: mine}))
 
 
+def _tagged_twice(frame: bytes, tag: type[Packet], vlan: int) -> bytes:
+    kind = (0x8100 if tag is Dot1Q else 0x88A8).to_bytes(2)
+    return frame[:12] + kind + (7).to_bytes(2) + kind + vlan.to_bytes(2) + frame[12:]
+
+
 def _ends(family: int) -> Iterator[Case]:
     good = packet(family)
     for length in range(14, len(good)):
@@ -249,38 +264,128 @@ def _ends(family: int) -> Iterator[Case]:
 
 
 def encapsulation() -> Iterator[Case]:
-    """Frames of a tenant; the first has nothing odd."""
+    """Frames of a tenant, one field odd in each; the first has nothing odd."""
     yield Case(*RIGHT, bytes(inner(to_remote=True)))
-    whole = bytes(inner(to_remote=True, length=128))
-    for length in range(14, 100):
-        yield Case("tenant length", f"{length}", whole[:length])
-    for length in (1500, 1513, 1514):
-        yield Case("tenant length", f"{length}", bytes(inner(to_remote=True, length=length)))
+    yield from _tenant_ethernet()
+    yield from _tenant_ipv4()
+    yield from _tenant_ipv6()
+    yield from _tenant_lengths()
+
+
+def _tenant(*layers: Packet) -> bytes:
+    made: Packet = Ether(src=LOCAL, dst=REMOTE)
+    for layer in layers:
+        made /= layer
+    return bytes(made / Raw(bytes(40)))
+
+
+def _tenant_telling() -> bytes:
+    """Make a frame whose IPv4 header has in no field what an outer header has by default."""
+    return _tenant(IP(**INNER[4], tos=0xBA, ttl=9, flags="DF"), UDP(sport=4000, dport=9))
+
+
+def _tenant_ethernet() -> Iterator[Case]:
+    whole = _tenant_telling()
     for kind in ETHERTYPES:
         yield Case("tenant EtherType", f"{kind:#06x}", _poke(whole, 12, kind, 2))
-    for address in ("ff:ff:ff:ff:ff:ff", "01:00:5e:00:00:01", "52:54:00:00:77:77"):
+    odd = ("ff:ff:ff:ff:ff:ff", "01:00:5e:00:00:01", "33:33:00:00:00:01", "00:00:00:00:00:00")
+    for address in (*odd, "01:80:c2:00:00:00", "52:54:00:00:77:77", LOCAL):
         yield Case("tenant destination MAC", address, bytes.fromhex(address.replace(":", "")) + whole[6:])
-    ends = {"src": "192.0.2.1", "dst": "192.0.2.2"}
-    for mark in range(256):
-        head = Ether(src=LOCAL, dst=REMOTE)
-        yield Case(
-            "tenant ToS", f"{mark:#04x}", bytes(head / IP(**ends, tos=mark) / UDP(sport=1, dport=2) / Raw(bytes(40)))
-        )
-        yield Case(
-            "tenant traffic class",
-            f"{mark:#04x}",
-            bytes(head / IPv6(src="fd01::1", dst="fd01::2", tc=mark) / TCP(sport=1, dport=2) / Raw(bytes(40))),
-        )
-    for ttl in (0, 1, 2, 64, 255):
-        head = Ether(src=LOCAL, dst=REMOTE)
-        yield Case("tenant TTL", f"{ttl}", bytes(head / IP(**ends, ttl=ttl) / UDP() / Raw(bytes(40))))
-        made = head / IPv6(src="fd01::1", dst="fd01::2", hlim=ttl) / UDP() / Raw(bytes(40))
-        yield Case("tenant hop limit", f"{ttl}", bytes(made))
-    for flags in ("", "DF", "MF", "evil", "DF+MF"):
-        head = Ether(src=LOCAL, dst=REMOTE)
-        yield Case("tenant flags", flags or "none", bytes(head / IP(**ends, flags=flags) / UDP() / Raw(bytes(40))))
+    for address in (*odd, VTEP_MAC, REMOTE):
+        source = bytes.fromhex(address.replace(":", ""))
+        yield Case("tenant source MAC", address, whole[:6] + source + whole[12:])
+    packets = {
+        "IPv4": whole,
+        "IPv6": _tenant(IPv6(**INNER[6], tc=0xBA, hlim=9), UDP()),
+    }
     for tag in (Dot1Q, Dot1AD):
-        for vlan in (0, 5, 4095):
-            head = Ether(src=LOCAL, dst=REMOTE) / tag(vlan=vlan)
-            value = f"{tag.__name__} VID {vlan}"
-            yield Case("tenant tag", value, bytes(head / IP(**ends, tos=0x2E) / UDP() / Raw(bytes(40))))
+        for kind, frame in packets.items():
+            for vlan in (0, 5, 4095):
+                value = f"{tag.__name__} VID {vlan}, {kind}"
+                once = frame[:12] + ((0x8100 if tag is Dot1Q else 0x88A8) << 16 | vlan).to_bytes(4) + frame[12:]
+                yield Case("tenant tag", value, once)
+                yield Case("two tenant tags", value, _tagged_twice(frame, tag, vlan))
+                yield Case("three tenant tags", value, _tagged_twice(once, tag, vlan))
+
+
+def _tenant_ipv4() -> Iterator[Case]:
+    whole = _tenant_telling()
+    for version in range(16):
+        yield Case("tenant IPv4 version", f"{version}", _mended(_poke(whole, 14, version << 4 | 5)))
+    for words in range(16):
+        yield Case("tenant IHL without options", f"{words}", _mended(_poke(whole, 14, 4 << 4 | words)))
+    for words in range(6, 16):
+        longer = whole[:34] + b"\x01" * (4 * (words - 5)) + whole[34:]
+        longer = _poke(_poke(longer, 14, 4 << 4 | words), 16, len(longer) - 14, 2)
+        yield Case("tenant IPv4 options", f"{words} words", _mended(longer))
+    for mark in range(256):
+        yield Case("tenant ToS", f"{mark:#04x}", _tenant(IP(**INNER[4], tos=mark), UDP(sport=1, dport=2)))
+    for wrong in (0, 1, 19, 20, 27, 28, len(whole) - 15, len(whole) - 13, 0xFFFF):
+        yield Case("tenant total length", f"{wrong} of {len(whole) - 14}", _mended(_poke(whole, 16, wrong, 2)))
+    for number in (1, 0x7FFF, 0xFFFF):
+        yield Case("tenant identification", f"{number:#x}", _mended(_poke(whole, 18, number, 2)))
+    for bit in range(16):
+        yield Case("tenant flags and offset", f"bit {bit}", _mended(_poke(whole, 20, 1 << bit, 2)))
+    for flags in ("", "DF", "MF", "evil", "DF+MF"):
+        yield Case("tenant flags", flags or "none", _tenant(IP(**INNER[4], flags=flags), UDP()))
+    for ttl in (0, 1, 2, 64, 255):
+        yield Case("tenant TTL", f"{ttl}", _tenant(IP(**INNER[4], ttl=ttl), UDP()))
+    for protocol in range(256):
+        yield Case("tenant protocol", f"{protocol}", _mended(_poke(whole, 23, protocol)))
+    for bit in range(16):
+        wrong = int.from_bytes(whole[24:26]) ^ 1 << bit
+        yield Case("tenant header checksum", f"bit {bit} wrong", _poke(whole, 24, wrong, 2))
+    for address in ("0.0.0.0", "255.255.255.255", "224.0.0.1", "127.0.0.1", OURS[4], PEER[4]):
+        yield Case("tenant IPv4 destination", address, _tenant(IP(**{**INNER[4], "dst": address}), UDP()))
+        yield Case("tenant IPv4 source", address, _tenant(IP(**{**INNER[4], "src": address}), UDP()))
+
+
+def _tenant_ipv6() -> Iterator[Case]:
+    whole = _tenant(IPv6(**INNER[6], tc=0xBA, hlim=9), UDP(sport=1, dport=2))
+    for version in range(16):
+        yield Case("tenant IPv6 version", f"{version}", _poke(whole, 14, version << 4 | whole[14] & 15))
+    for mark in range(256):
+        yield Case("tenant traffic class", f"{mark:#04x}", _tenant(IPv6(**INNER[6], tc=mark), TCP(sport=1, dport=2)))
+    for label in (1, 0xFFFFF):
+        yield Case("tenant flow label", f"{label:#x}", _tenant(IPv6(**INNER[6], fl=label), UDP()))
+    length = len(whole) - 54
+    for wrong in (0, 1, 7, 8, length - 1, length + 1, 0xFFFF):
+        yield Case("tenant payload length", f"{wrong} of {length}", _poke(whole, 18, wrong, 2))
+    for number in range(256):
+        yield Case("tenant next header", f"{number}", _poke(whole, 20, number))
+    for limit in (0, 1, 2, 64, 255):
+        yield Case("tenant hop limit", f"{limit}", _tenant(IPv6(**INNER[6], hlim=limit), UDP()))
+    extensions: dict[str, list[Packet]] = {
+        "hop-by-hop": [IPv6ExtHdrHopByHop()],
+        "destination options": [IPv6ExtHdrDestOpt()],
+        "routing": [IPv6ExtHdrRouting()],
+        "fragment": [IPv6ExtHdrFragment(m=1)],
+        "all": [IPv6ExtHdrHopByHop(), IPv6ExtHdrDestOpt(), IPv6ExtHdrRouting(), IPv6ExtHdrFragment(offset=8)],
+    }
+    for name, headers in extensions.items():
+        made = _tenant(IPv6(**INNER[6], tc=0xBA, hlim=7), *headers, UDP(sport=1, dport=2))
+        yield Case("tenant extension headers", name, made)
+    for address in ("::", "::1", "ff02::1", OURS[6], PEER[6]):
+        yield Case("tenant IPv6 destination", address, _tenant(IPv6(**{**INNER[6], "dst": address}), UDP()))
+        yield Case("tenant IPv6 source", address, _tenant(IPv6(**{**INNER[6], "src": address}), UDP()))
+
+
+def _tenant_lengths() -> Iterator[Case]:
+    whole = _tenant_telling()
+    for length in range(14, 100):
+        yield Case("tenant length", f"{length}", whole[:length])
+    whole = _tenant(IPv6(**INNER[6], tc=0xBA, hlim=7), TCP())
+    for length in range(14, 100):
+        yield Case("tenant length, IPv6", f"{length}", whole[:length])
+    tagged = whole[:12] + (0x8100 << 16 | 5).to_bytes(4) + whole[12:]
+    for length in range(14, 64):
+        yield Case("tenant length, a tag", f"{length}", tagged[:length])
+    for length in (1500, 1513, 1514):
+        yield Case("tenant length", f"{length}", bytes(inner(to_remote=True, length=length)))
+    for family, headers in HEADERS.items():
+        for more in (-1, 0, 1, 2, 8, 300, 1000):
+            for df in (0, 2):
+                length = 14 + UNDERLAY_MTU - headers + more
+                made = _poke(bytes(inner(to_remote=True, length=length)), 20, df << 13, 2)
+                value = f"that of IPv{family} {more:+d}, DF {df >> 1}"
+                yield Case("tenant length, the MTU", value, _mended(made))

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from crafted import Case
+from outer_fields import differing, fields
 
 
 @dataclass(frozen=True)
@@ -38,23 +39,65 @@ class Difference:
     settings: Sequence[str] = ("fixed", "inherit")
 
 
+TAG_TYPES = (0x8100, 0x88A8)
 LEAST_IP = {0x0800: 20, 0x86DD: 40}
 """Bytes of a fixed IP header by EtherType."""
+IP_FIELDS = {"traffic class", "ttl", "flags"}
+"""Fields of the outer header that may come from an inner one."""
+
+
+def _behind_tags(frame: bytes) -> tuple[int, int, bytes]:
+    """How many VLAN tags a frame has, and its EtherType and payload behind them."""
+    start, tags = 12, 0
+    while int.from_bytes(frame[start : start + 2]) in TAG_TYPES and len(frame) >= start + 6:
+        start, tags = start + 4, tags + 1
+    return tags, int.from_bytes(frame[start : start + 2]), frame[start + 2 :]
 
 
 def _cut_ip(frame: bytes) -> bool:
     """Whether a frame says that it holds IP and has no room for the header."""
-    least = LEAST_IP.get(int.from_bytes(frame[12:14]))
-    return least is not None and len(frame) < 14 + least
+    _, kind, payload = _behind_tags(frame)
+    return kind in LEAST_IP and len(payload) < LEAST_IP[kind]
 
 
-def _other_version(frame: bytes) -> bool:
-    """Whether EtherType and version of a frame's IP header disagree."""
-    version = {0x0800: 4, 0x86DD: 6}.get(int.from_bytes(frame[12:14]))
-    return version is not None and len(frame) > 14 and frame[14] >> 4 != version
+def _misread_ip(frame: bytes) -> bool:
+    """Whether a frame says that it holds IP and the header's version is another, or its IHL is below 5."""
+    _, kind, payload = _behind_tags(frame)
+    if kind not in LEAST_IP or not payload:
+        return False
+    return payload[0] >> 4 != {0x0800: 4, 0x86DD: 6}[kind] or (kind == 0x0800 and payload[0] & 15 < 5)
 
 
-TAGS = Difference("Outer VLAN tags", lambda case, _: case.group in ("one outer tag", "two outer tags"))
+def _differ_in(outcome: Outcome, allowed: set[str]) -> bool:
+    """Whether both passed one packet on, and these agree but for some of these fields."""
+    if [len(outcome.core), len(outcome.kernel)] != [1, 1]:
+        return False
+    return differing(outcome.core[0], outcome.kernel[0]) <= allowed
+
+
+def _kernel_marked(outcome: Outcome) -> bool:
+    """Whether both passed one inner frame on, and the kernel alone changed ToS and header checksum in it."""
+    if [len(outcome.core), len(outcome.kernel)] != [1, 1]:
+        return False
+    core, kernel = outcome.core[0], outcome.kernel[0]
+    return core == kernel[:15] + core[15:16] + kernel[16:24] + core[24:26] + kernel[26:]
+
+
+def _kernel_fragments(outcome: Outcome) -> bool:
+    """Whether the kernel alone passed a packet on, in fragments, the first of which is seen."""
+    return outcome.only_kernel and bool(int.from_bytes(outcome.kernel[0][20:22]) & 0x2000)
+
+
+TAG = Difference(
+    "Outer VLAN tags",
+    lambda case, outcome: outcome.only_core and case.group == "one outer tag",
+)
+TWO_TAGS = Difference(
+    TAG.name,
+    lambda case, outcome: (
+        outcome.only_kernel and outcome.to_host and case.group == "two outer tags" and case.value.endswith("VID 0")
+    ),
+)
 BROADCAST = Difference(
     "Broadcast and all-hosts addresses",
     lambda case, outcome: (
@@ -71,23 +114,57 @@ CUT_IP = Difference(
     "Inner IP headers that are cut off",
     lambda _, outcome: outcome.only_core and _cut_ip(outcome.core[0]),
 )
-VERSION = Difference(
-    "Inner IP headers of another version",
+MISREAD = Difference(
+    "Inner IP headers of another version or length",
     lambda case, outcome: (
-        case.group == "ECN, bad version inside" and outcome.only_core and _other_version(outcome.core[0])
+        case.group == "ECN, bad version inside" and outcome.only_core and _misread_ip(outcome.core[0])
     ),
 )
+MISREAD_IHL = Difference(
+    MISREAD.name,
+    lambda case, outcome: case.group == "ECN, IHL inside" and _kernel_marked(outcome) and _misread_ip(outcome.core[0]),
+)
 CUT_TENANT = Difference(CUT_IP.name, lambda case, outcome: outcome.only_core and _cut_ip(case.frame))
-VERSION_TENANT = Difference(
-    VERSION.name,
-    lambda case, outcome: bool(outcome.core and outcome.kernel) and _other_version(case.frame),
+MISREAD_TENANT = Difference(
+    MISREAD.name,
+    lambda case, outcome: _misread_ip(case.frame) and _differ_in(outcome, IP_FIELDS),
+)
+THREE_TAGS = Difference(
+    "Inner IP headers behind three tags",
+    lambda case, outcome: _behind_tags(case.frame)[0] == 3 and _differ_in(outcome, IP_FIELDS - {"flags"}),
+)
+DF_BEHIND_A_TAG = Difference(
+    "DF inherited from behind a tag",
+    lambda case, outcome: (
+        _behind_tags(case.frame)[0] in (1, 2)
+        and _differ_in(outcome, {"flags"})
+        and fields(outcome.kernel[0])["flags"] == bytes(2)
+    ),
+    families=(4,),
+    settings=("inherit",),
+)
+FRAGMENTS = Difference(
+    "Packets over the MTU",
+    lambda case, outcome: case.group == "tenant length, the MTU" and _kernel_fragments(outcome),
+    families=(4,),
     settings=("inherit",),
 )
 TTL_0 = Difference(
     "An inner TTL of 0 inherited",
-    lambda case, _: case.name in ("tenant TTL: 0", "tenant hop limit: 0"),
+    lambda case, outcome: (
+        case.name in ("tenant TTL: 0", "tenant hop limit: 0")
+        and _differ_in(outcome, {"ttl"})
+        and fields(outcome.core[0])["ttl"] == 0
+    ),
     settings=("inherit",),
 )
 
-DECAPSULATION: Sequence[Difference] = (TAGS, BROADCAST, SOURCES, CUT_IP, VERSION)
-ENCAPSULATION: Sequence[Difference] = (CUT_TENANT, VERSION_TENANT, TTL_0)
+DECAPSULATION: Sequence[Difference] = (TAG, TWO_TAGS, BROADCAST, SOURCES, CUT_IP, MISREAD, MISREAD_IHL)
+ENCAPSULATION: Sequence[Difference] = (
+    CUT_TENANT,
+    MISREAD_TENANT,
+    THREE_TAGS,
+    DF_BEHIND_A_TAG,
+    FRAGMENTS,
+    TTL_0,
+)

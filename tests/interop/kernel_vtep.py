@@ -5,7 +5,7 @@ import select
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
-from crafted import LOCAL, OURS, PEER, PEER_MAC, REMOTE, VNI, VTEP_MAC, packet
+from crafted import LOCAL, OURS, PEER, PEER_MAC, REMOTE, UNDERLAY_MTU, VNI, VTEP_MAC, packet
 from kernel_lab.offload import offloads_off
 from scapy.layers.l2 import Ether
 from scapy.packet import Raw
@@ -38,8 +38,8 @@ class KernelVtep:
     def _build(self, device: str) -> None:
         vtep, wire = self._space(), self._space()
         vtep.run(
-            f"ip link add name underlay address {VTEP_MAC} mtu 1700 type veth "
-            f"peer name wire address {PEER_MAC} mtu 1700 netns {wire.path}"
+            f"ip link add name underlay address {VTEP_MAC} mtu {UNDERLAY_MTU} type veth "
+            f"peer name wire address {PEER_MAC} mtu {UNDERLAY_MTU} netns {wire.path}"
         )
         wire.sysctl("net/ipv6/conf/wire/disable_ipv6", 1)
         for space, name in ((vtep, "underlay"), (wire, "wire")):
@@ -50,8 +50,9 @@ class KernelVtep:
             vtep.run(f"ip address add {OURS[family]}/{length} dev underlay")
             vtep.run(f"ip neighbor add {PEER[family]} lladdr {PEER_MAC} dev underlay nud permanent")
         vtep.sysctl("net/ipv6/conf/default/disable_ipv6", 1)
+        # Without a device of the underlay, so that its own MTU may be above that.
         vtep.run(
-            f"ip link add vx mtu 1550 type vxlan id {VNI} dstport 4789 local {OURS[self.family]} dev underlay "
+            f"ip link add vx mtu 3000 type vxlan id {VNI} dstport 4789 local {OURS[self.family]} "
             f"srcport 49152 65535 nolearning {device}"
         )
         with vtep:

@@ -2,12 +2,24 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 import pytest
-from crafted import OURS, PEER, PEER_MAC, REMOTE, RIGHT, VNI, VTEP_MAC, Case, decapsulation, encapsulation
+from crafted import (
+    OURS,
+    PEER,
+    PEER_MAC,
+    REMOTE,
+    RIGHT,
+    UNDERLAY_MTU,
+    VNI,
+    VTEP_MAC,
+    Case,
+    decapsulation,
+    encapsulation,
+)
 from differences import DECAPSULATION, ENCAPSULATION, Difference, Outcome
 from kernel_vtep import kernel_vtep, names
+from outer_fields import fields
 
 from vtep.config import VtepParameters
 from vtep_host.config import loads
@@ -34,7 +46,7 @@ def config_of(family: int, setting: str) -> str:
 mac = "{VTEP_MAC}"
 ipv4 = "{OURS[4]}"
 ipv6 = "{OURS[6]}"
-underlay_mtu = 1700
+underlay_mtu = {UNDERLAY_MTU}
 reserved_bits = "strict"
 [[vni]]
 id = {VNI}
@@ -87,7 +99,7 @@ def judge(
 ) -> None:
     """Run every case; what differs must be listed, and what is listed must occur."""
     unlisted: list[str] = []
-    found: set[str] = set()
+    found: set[int] = set()
     count = 0
     for case in cases:
         count += 1
@@ -97,17 +109,17 @@ def judge(
             assert outcome.kernel, "the kernel takes what is right"
         if same(outcome):
             continue
-        rules = [rule.name for rule in listed if rule.covers(case, outcome)]
-        found.update(rules)
+        rules = {number for number, rule in enumerate(listed) if rule.covers(case, outcome)}
+        found |= rules
         if not rules:
             host = " (to the host port)" if outcome.to_host else ""
             unlisted.append(
                 f"{case.name}\n  frame  {case.frame.hex()}\n  core   {names(outcome.core)}{host}\n"
                 f"  kernel {names(outcome.kernel)}"
             )
-    print(f"{count} frames, differences: {sorted(found)}")
+    print(f"{count} frames, differences: {sorted({listed[number].name for number in found})}")
     assert not unlisted, f"{len(unlisted)} of {count}:\n" + "\n".join(unlisted[:400])
-    stale = [rule.name for rule in listed if rule.name not in found]
+    stale = [f"{number}: {rule.name}" for number, rule in enumerate(listed) if number not in found]
     assert not stale, f"listed and never seen: {stale}"
 
 
@@ -138,40 +150,6 @@ def test_encapsulation(simulator: Simulator, family: int, setting: str) -> None:
 
         listed = [rule for rule in ENCAPSULATION if family in rule.families and setting in rule.settings]
         judge(encapsulation(), run, same, listed)
-
-
-def fields(frame: bytes) -> dict[str, Any]:
-    """Fields of a VXLAN packet that have to agree: all but those that each VTEP chooses.
-
-    Chosen are the source port (its hash), the identification and with it the header checksum, and the flow label. Of
-    checksums it is told whether they are there and right.
-    """
-    family = frame[14] >> 4
-    made: dict[str, Any] = {"ethernet": frame[:14]}
-    if family == 4:
-        head, start = frame[14:34], 34
-        made |= {"first": head[0], "tos": head[1], "length": head[2:4], "flags": head[6:8], "ttl": head[8]}
-        made |= {"protocol": head[9], "header checksum right": ones_sum(head) == 0xFFFF, "addresses": head[12:20]}
-        pseudo = head[12:20]
-    else:
-        head, start = frame[14:54], 54
-        made |= {"traffic class": int.from_bytes(head[:2]) & 0x0FF0, "length": head[4:6], "next": head[6]}
-        made |= {"hop limit": head[7], "addresses": head[8:40]}
-        pseudo = head[8:40]
-    udp = frame[start:]
-    made |= {"port": udp[2:4], "udp length": udp[4:6], "source port in range": int.from_bytes(udp[:2]) >= 49152}
-    length = int.from_bytes(udp[4:6])
-    summed = ones_sum(pseudo + length.to_bytes(4) + (17).to_bytes(4) + udp[:length])
-    made["udp checksum"] = "none" if udp[6:8] == b"\0\0" else "right" if summed == 0xFFFF else "wrong"
-    return made | {"vxlan": udp[8:16], "inner": udp[16:]}
-
-
-def ones_sum(octets: bytes) -> int:
-    octets += bytes(len(octets) & 1)
-    total = sum(int.from_bytes(octets[i : i + 2]) for i in range(0, len(octets), 2))
-    while total >> 16:
-        total = (total & 0xFFFF) + (total >> 16)
-    return total
 
 
 def test_the_document_explains_every_difference() -> None:

@@ -158,6 +158,7 @@ def _set_up(lab: LiveLab, setting: Setting) -> None:
     if "host" in setting.ports:
         lab.host.run("ip link set host up")
         lab.host.run(f"ip address add {OURS[4]}/24 dev host")
+        lab.host.run(f"ip address add {OURS[6]}/64 dev host")
     for segment in setting.segments:
         peer.run(setting.device_command(segment))
         peer.run(f"ip link set vx{segment.vni} up")

@@ -149,7 +149,9 @@ def test_existing_interfaces_through_packet_sockets(config: Path, tmp_path: Path
         process.terminate()
         assert process.wait(30) == 0, log_path.read_text()
         assert re.search(r"^underlay: \d+ frames", log_path.read_text(), re.MULTILINE)
-        for frame in (frame for frame in frames if frame[12:14] == b"\x08\x00" and frame[23] == 17):
+        datagrams = [frame for frame in frames if frame[12:14] == b"\x08\x00" and frame[23] == 17]
+        assert len(datagrams) >= 6, "three sizes, there and back"
+        for frame in datagrams:
             packet = Ether(frame)
             before = packet[UDP].chksum
             del packet[UDP].chksum

@@ -409,7 +409,7 @@ def test_a_model_without_waveforms_says_so(simulator: Simulator, tmp_path: Path)
 @pytest.mark.parametrize("packet", [IP() / UDP(), IP() / TCP(), IPv6() / UDP(), IPv6() / TCP()])
 @pytest.mark.parametrize("length", [0, 1, 2, 33, 1400])
 def test_a_checksum_left_to_a_device_is_completed(packet: Any, length: int, rng: random.Random) -> None:
-    frame = bytes(Ether() / packet / Raw(rng.randbytes(length)))
+    frame = bytes(Ether(src="52:54:00:00:00:01", dst="52:54:00:00:01:01") / packet / Raw(rng.randbytes(length)))
     tcp = packet.haslayer(TCP)
     start = 14 + (20 if packet.haslayer(IP) else 40)
     offset = 16 if tcp else 6

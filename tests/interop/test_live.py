@@ -1,6 +1,8 @@
 """`vtep-sim live` as a program, on TAP devices and on existing interfaces; its peer is the kernel's VXLAN device."""
 
+import os
 import re
+import signal
 import socket
 import subprocess
 import sys
@@ -217,9 +219,75 @@ def test_a_waveform_around_a_drop(config: Path, tmp_path: Path) -> None:
         echo(lab.tenant, lab.peer, "192.0.2.2", [1500] * 30)
         report = lab.stop()
         assert report["counters"]["unknown_vni"] >= 1
-        assert re.search(r"waveform around clock \d+", lab.log())
-    assert waves.stat().st_size > 10_000
+        found = re.search(r"waveform around clock (\d+)", lab.log())
+        assert found
+    event, (first, last) = int(found[1]), clocks_of(waves)
+    before = waves.with_stem("w-before")
+    if before.exists():
+        first, middle = clocks_of(before)
+        assert middle <= event
+    assert first < event < last
+    assert 2000 <= last - first < 6000, "a window, and the parts it was cut from"
     assert [path.name for path in tmp_path.iterdir() if path.suffix == ".part"] == []
+
+
+PERIOD = 6400
+"""Picoseconds of a clock in the waveforms: 156.25 MHz."""
+
+
+def clocks_of(waves: Path) -> tuple[int, int]:
+    """First and last clock of an FST file, from its header."""
+    head = waves.read_bytes()[:25]
+    assert head[0] == 0, "a header block"
+    return int.from_bytes(head[9:17]) // PERIOD, int.from_bytes(head[17:25]) // PERIOD
+
+
+@pytest.mark.slow
+def test_an_idle_core_does_not_use_the_processor(config: Path) -> None:
+    with LiveLab(config) as lab:
+        for space, name in ((lab.tenant, "tenant"), (lab.peer, "underlay"), (lab.host, "host")):
+            space.sysctl(f"net/ipv6/conf/{name}/disable_ipv6", 1)
+        bring_up(lab)
+        echo(lab.tenant, lab.peer, "192.0.2.2", [100] * 50)
+        busy = processor_seconds(lab.pid)
+        time.sleep(4)
+        assert processor_seconds(lab.pid) - busy < 0.4, "a tenth of the time, for its display"
+
+
+def processor_seconds(pid: int) -> float:
+    """Seconds that a process has computed, by `/proc`."""
+    parts = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(parts[11]) + int(parts[12])) / os.sysconf("SC_CLK_TCK")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+def test_nothing_outlives_a_lab_that_is_ended(config: Path, number: signal.Signals) -> None:
+    script = (
+        "import sys, time; from pathlib import Path; from vtep_sim.live.lab import LiveLab\n"
+        "with LiveLab(Path(sys.argv[1])) as lab: print(lab.pid, flush=True); time.sleep(600)"
+    )
+    with subprocess.Popen([sys.executable, "-c", script, str(config)], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout
+        live = Path("/proc", process.stdout.readline().strip())
+        space = (live / "ns" / "net").readlink()
+        assert str(config) in (live / "cmdline").read_text()
+        assert space in spaces()
+        process.send_signal(number)
+        process.wait(30)
+    end = time.monotonic() + WAIT
+    while live.exists() or space in spaces():
+        assert time.monotonic() < end, "it is still there"
+        time.sleep(0.1)
+
+
+def spaces() -> set[Path]:
+    """Network namespaces that any process is in."""
+    found = set()
+    for path in Path("/proc").glob("[0-9]*/ns/net"):
+        with suppress(OSError):
+            found.add(path.readlink())
+    return found
 
 
 @pytest.mark.slow

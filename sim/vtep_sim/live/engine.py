@@ -48,6 +48,8 @@ class Engine:
         All three.
     selector : selectors.BaseSelector
         Watches the interfaces from here on; may watch a `RegisterSocket` and an `Interrupt` too.
+    pace : Pace or None
+        What is added up; None: one of its own.
     ring : int
         Frames, 1 or more, that wait in front of each port at most; further ones are lost, and counted.
     message : callable
@@ -60,10 +62,11 @@ class Engine:
         ports: Mapping[str, LivePort],
         selector: BaseSelector,
         *,
+        pace: Pace | None = None,
         ring: int = 256,
         message: Callable[[str], None] = lambda _: None,
     ) -> None:
-        self.pace = Pace()
+        self.pace = pace or Pace()
         self._message = message
         self._simulator = simulator
         self._ports = ports

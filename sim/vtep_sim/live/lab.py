@@ -146,6 +146,12 @@ class LiveLab:
         report: dict[str, Any] = json.loads(self._report.read_text(encoding="utf-8"))
         return report
 
+    @property
+    def pid(self) -> int:
+        """Process of the command."""
+        assert self._process is not None
+        return self._process.pid
+
     def log(self) -> str:
         """What the command said so far."""
         return self._log.read_text(encoding="utf-8").strip()

@@ -21,7 +21,8 @@ class LiveReport:
     """Figures of a session; ``counters`` by the names of SPEC.md, ``ports`` as `PortCounts` has them.
 
     ``seconds``: of real time in all; ``simulated_seconds``: of real time in the simulation; ``left_inside``: whether
-    the core still had frames when time was up in the end.
+    the core still had frames when time was up in the end; ``failure``: what ended the session before its time, where
+    something did; ``counters`` is None where the core did not answer any more then.
     """
 
     parameters: dict[str, Any]
@@ -32,7 +33,8 @@ class LiveReport:
     clocks: int
     left_inside: bool
     ports: dict[str, dict[str, int]]
-    counters: dict[str, int]
+    counters: dict[str, int] | None
+    failure: str | None
     tools: dict[str, str]
 
     @classmethod
@@ -41,12 +43,13 @@ class LiveReport:
         parameters: VtepParameters,
         ports: Mapping[str, LivePort],
         pace: Pace,
-        counters: Mapping[str, int],
+        counters: dict[str, int] | None,
         *,
         config: str,
         interfaces: Mapping[str, str | None],
         seconds: float,
         left_inside: bool,
+        failure: str | None,
     ) -> "LiveReport":
         """Sum a session up."""
         return cls(
@@ -58,7 +61,8 @@ class LiveReport:
             pace.clocks,
             left_inside,
             {name: asdict(ports[name].counts) for name in PORTS},
-            dict(counters),
+            counters,
+            failure,
             tool_versions(),
         )
 

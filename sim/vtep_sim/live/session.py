@@ -19,11 +19,11 @@ from vtep_host.tables import limits_of
 
 from ..captures import OutputFiles
 from ..console import console, message
-from ..harness import PORTS, Simulator, Training
+from ..harness import PORTS, SimulationError, Simulator, Training
 from ..register_socket import RegisterSocket, SocketError
 from ..runner import UsageError, refuse_clashes
 from .display import Display, Refresher, losses, showing, shown
-from .engine import Engine
+from .engine import Engine, Pace
 from .ports import LivePort
 from .recording import Recording
 from .report import LiveReport
@@ -67,7 +67,7 @@ def run_session(options: SessionOptions) -> None:
     UsageError, vtep_host.config.ConfigError
         Something is refused; no file was touched.
     BuildError, SimulationError, OSError
-        As `vtep_sim.runner.run_captures` has it.
+        As `vtep_sim.runner.run_captures` has it; the report of what passed until then is there, if the core is.
     """
     written = {f"--{port}-capture": path for port, path in options.captures.items()}
     written |= {name: path for name, path in (("--report", options.report), ("--waves", options.waves)) if path}
@@ -92,11 +92,13 @@ def run_session(options: SessionOptions) -> None:
             )
         )
         simulator.configure(config)
-        report = _run(options, simulator, ports, reasons)
+        report, failure = _run(options, simulator, ports, reasons)
         if report_place:
             report_place.write_text(report.to_json(), encoding="utf-8")
             files.commit()
     _print(report, ports)
+    if failure:
+        raise failure
 
 
 def _training(options: SessionOptions) -> Training | None:
@@ -129,8 +131,48 @@ def _join(options: SessionOptions, config: Config, stack: ExitStack) -> dict[str
 
 def _run(
     options: SessionOptions, simulator: Simulator, ports: Mapping[str, LivePort], reasons: list[str]
-) -> LiveReport:
-    driven = False
+) -> tuple[LiveReport, Exception | None]:
+    """Run to the end, or until something fails: what happened, and what failed."""
+    pace, started = Pace(), time.monotonic()
+    ended, failure = _End(), None
+    try:
+        ended = _loop(options, simulator, ports, reasons, pace)
+    except (SimulationError, OSError) as error:
+        failure = error
+    report = LiveReport.of(
+        options.parameters,
+        ports,
+        pace,
+        _counters(simulator, ended),
+        config=str(options.config),
+        interfaces={port: options.interfaces.get(port) for port in PORTS},
+        seconds=time.monotonic() - started,
+        left_inside=not ended.drained,
+        failure=str(failure) if failure else None,
+    )
+    return report, failure
+
+
+@dataclass(frozen=True)
+class _End:
+    """How a loop ended: whether the core got empty, and whether somebody used its registers."""
+
+    drained: bool = False
+    driven: bool = False
+
+
+def _counters(simulator: Simulator, ended: _End) -> dict[str, int] | None:
+    """Read the counters; None where the core does not answer any more."""
+    try:
+        # What was applied meanwhile may have other names: then counters of VNIs and tunnels go by their index.
+        return simulator.device.read_counters() if ended.driven else simulator.counters()
+    except SimulationError:
+        return None
+
+
+def _loop(
+    options: SessionOptions, simulator: Simulator, ports: Mapping[str, LivePort], reasons: list[str], pace: Pace
+) -> _End:
     with ExitStack() as stack:
         selector = stack.enter_context(DefaultSelector())
         registers = None
@@ -139,17 +181,16 @@ def _run(
                 registers = stack.enter_context(RegisterSocket(options.socket, simulator.transport, selector))
             except SocketError as error:
                 raise UsageError(str(error)) from None
-        engine = Engine(simulator, ports, selector, ring=options.ring, message=message)
+        engine = Engine(simulator, ports, selector, pace=pace, ring=options.ring, message=message)
         window = _window(options, simulator, registers)
         if window:
             stack.push(window)
         # What is there is overwritten: not before nothing can be refused any more.
         for name, path in options.captures.items():
             ports[name].recording = stack.enter_context(Recording(path))
-        refresher = Refresher(Display(ports, engine.pace), stack.enter_context(showing()))
+        refresher = Refresher(Display(ports, pace), stack.enter_context(showing()))
         message(_told(options))
-        started = time.monotonic()
-        end = None if options.seconds is None else started + options.seconds
+        end = None if options.seconds is None else time.monotonic() + options.seconds
         with _ends(window) as ended:
             selector.register(ended, EVENT_READ, ended)
             while not ended() and (end is None or time.monotonic() < end):
@@ -162,22 +203,10 @@ def _run(
                         port.update()
                     refresher.show(None if taken else simulator.device.read_counters(reasons))
             engine.stop()
-            done = engine.drain(DRAIN_SECONDS, window.update if window else None)
+            drained = engine.drain(DRAIN_SECONDS, window.update if window else None)
         for port in ports.values():
             port.update()
-        driven = registers is not None and registers.used
-    # What was applied meanwhile may have other names: then counters of VNIs and tunnels go by their index.
-    counters = simulator.device.read_counters() if driven else simulator.counters()
-    return LiveReport.of(
-        options.parameters,
-        ports,
-        engine.pace,
-        counters,
-        config=str(options.config),
-        interfaces={port: options.interfaces.get(port) for port in PORTS},
-        seconds=time.monotonic() - started,
-        left_inside=not done,
-    )
+        return _End(drained, registers is not None and registers.used)
 
 
 def _window(options: SessionOptions, simulator: Simulator, registers: RegisterSocket | None) -> WaveWindow | None:
@@ -232,9 +261,12 @@ def _print(report: LiveReport, ports: Mapping[str, LivePort]) -> None:
         )
     for line in losses(ports):
         out.print(line, markup=False)
-    drops = {name: count for name, count in report.counters.items() if not name.endswith(("_frames", "_bytes"))}
-    out.print(f"dropped or punted by the core: {shown(drops)}", markup=False)
-    if report.left_inside:
+    if report.counters is None:
+        out.print("the core does not answer: its counters are not known", markup=False)
+    else:
+        drops = {name: count for name, count in report.counters.items() if not name.endswith(("_frames", "_bytes"))}
+        out.print(f"dropped or punted by the core: {shown(drops)}", markup=False)
+    if report.left_inside and not report.failure:
         out.print("frames were left inside the core when time was up", markup=False)
     speed = report.clocks / report.simulated_seconds if report.simulated_seconds else 0
     out.print(f"{report.clocks} clocks in {report.seconds:.1f} s, {speed:.0f} a second while busy", markup=False)

@@ -1,6 +1,7 @@
 """The live loop: every frame of an interface is in the core or counted as lost; waveforms around events."""
 
 import io
+import json
 import random
 import socket
 import time
@@ -307,6 +308,48 @@ def test_a_session_that_is_refused_late_touches_no_capture(tmp_path: Path, monke
         assert good.read_bytes() == b"of yesterday"
 
 
+class Hanging(Simulator):
+    """A loop without registers, whose underlay port takes nothing: it hangs at the first frame."""
+
+    answers: dict[str, int] | None = None
+
+    def __init__(self, *_: Any, **__: Any) -> None:
+        super().__init__(PARAMETERS, verilog=loopback(PARAMETERS), watchdog=2000)
+        self.pace("underlay", "out", hold=1 << 40)
+
+    def configure(self, _: Any) -> None:
+        pass
+
+    def counters(self) -> dict[str, int]:
+        if self.answers is None:
+            raise SimulationError("no answer")
+        return self.answers
+
+
+@pytest.mark.parametrize("answers", [{"no_vni": 3}, None])
+def test_a_session_that_fails_reports_what_passed(
+    answers: dict[str, int] | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("vtep_sim.live.session.Simulator", Hanging)
+    monkeypatch.setattr(Hanging, "answers", answers)
+    wires = {"tap:t": Wire(), "tap:u": Wire()}
+    monkeypatch.setattr("vtep_sim.live.session.open_interface", lambda name, _: wires[name])
+    wires["tap:t"].far.send(bytes(60))
+    path, capture = tmp_path / "r.json", tmp_path / "t.pcap"
+    command = ["live", "--config", str(CONFIG), "--tenant", "tap:t", "--underlay", "tap:u", "--report", str(path)]
+    command += ["--tenant-capture", str(capture)]
+    result = CliRunner().invoke(app, command, catch_exceptions=False)
+    assert result.exit_code == 3, result.output
+    assert "no beat on any port" in result.output
+    assert "tenant: 1 frames" in result.output
+    told = json.loads(path.read_text())
+    assert told["ports"]["tenant"]["frames_in"] == 1
+    assert told["counters"] == answers
+    assert "no beat on any port" in told["failure"]
+    assert ("the core does not answer" in result.output) == (answers is None)
+    assert len(read_capture(capture).frames) == 1
+
+
 @pytest.mark.parametrize("suffix", ["pcap", "pcapng"])
 def test_recording_is_a_capture_at_any_time(tmp_path: Path, suffix: str) -> None:
     path = tmp_path / f"t.{suffix}"
@@ -456,3 +499,20 @@ def test_refused_options_touch_no_file(options: list[str], text: str, tmp_path: 
     assert text in result.output.replace("\n", " ")
     assert [path.name for path in tmp_path.iterdir()] == ["r.json"]
     assert report.read_text() == "good"
+
+
+@pytest.mark.parametrize(
+    ("user", "there", "text"),
+    [
+        (1000, True, "needs root, for network namespaces and TAP devices"),
+        (0, False, "'ip' is missing: install the package iproute2"),
+    ],
+)
+def test_a_demonstration_that_cannot_run_says_what_it_needs(
+    user: int, there: bool, text: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("vtep_sim.live.lab.os.geteuid", lambda: user)
+    monkeypatch.setattr("vtep_sim.live.lab.shutil.which", lambda _: "/bin/x" if there else None)
+    result = CliRunner().invoke(app, ["live-demo"], catch_exceptions=False)
+    assert result.exit_code == 2, result.output
+    assert text in result.output.replace("\n", " ")

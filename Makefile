@@ -44,8 +44,8 @@ OpenVTEP: make TARGET [VARIABLE=VALUE ...]
   regs       write the register map as SystemRDL, HTML, Markdown and a C header to build/regs
   bitstream  build the gateway for a board: make bitstream BOARD=colorlight-i5 (.venv/bin/vtep-board list has them all)
   bench      measure rate, latency, the terms of RFC 2544, area, clock and fill; write tables and plots to build/bench
-  report     one HTML page of all figures that are there, build/report/report.html; measures RFC 2544 first where that
-             is missing (up to an hour)
+  report     one HTML page of all figures that are there, build/report/report.html; measures RFC 2544 first of the cores
+             of which it is missing (up to an hour for all)
   clean      remove build/ and the caches (.venv, the set-up, stays)
 
   ARGS="..."        more options for the target's command, e.g. make verilog ARGS="--data-width 512"
@@ -108,7 +108,7 @@ bench: .venv/stamp
 	@$(ENTER) vtep-sim bench $(ARGS)
 
 report: .venv/stamp
-	@test -e build/bench/rfc2544.json || $(ENTER) vtep-sim bench --only rfc2544
+	@$(ENTER) vtep-sim bench --only rfc2544 --resume
 	$(ENTER) vtep-sim report $(ARGS)
 
 clean:

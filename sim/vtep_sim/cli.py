@@ -190,6 +190,14 @@ def bench(
         ),
     ] = None,
     clock_mhz: Annotated[float, typer.Option(help="Clock that the rates of rfc2544 refer to.", min=0.001)] = 156.25,
+    resume: Annotated[
+        bool,
+        typer.Option(
+            "--resume",
+            help="Leave out what the folder has of the present core: of rfc2544 whole cores, of area blocks. For a run "
+            "that was ended before its time.",
+        ),
+    ] = False,
 ) -> None:
     """Measure rate, latency, the terms of RFC 2544, simulation speed, area, clock and fill; what was there stays."""
     # Scapy, the synthesis flow and the cocotb bench are not what `run` should wait for.
@@ -216,6 +224,7 @@ def bench(
                 mode or list(Mode),
                 blocks=block or (),
                 clock_mhz=clock_mhz,
+                resume=resume,
                 command=" ".join(command),
                 message=message,
                 progress=progress,

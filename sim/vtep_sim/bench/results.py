@@ -10,15 +10,30 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from ..core_sources import core_digest
 from ..report import tool_versions
 from .bubbles import MIX
 from .rfc2544_tables import rfc2544_summary, rfc2544_tables
 from .speed import HARNESSES
 from .tables import Rows, select, table, values
 
-__all__ = ["PARTS", "SHORT", "TITLES", "load_parts", "markdown", "save_part", "summary"]
+__all__ = [
+    "PARTS",
+    "SHORT",
+    "TITLES",
+    "is_older",
+    "load_parts",
+    "markdown",
+    "present_keys",
+    "save_part",
+    "summary",
+    "warning",
+]
 
 PARTS = ("bubbles", "latency", "rfc2544", "speed", "area", "fill", "updates")
+
+WITHOUT_A_CORE = ("fill",)
+"""Parts that come of the control plane alone."""
 
 DERIVED = (
     *("ratio", "idle_clocks_per_frame", "frames_per_second", "clocks_per_second", "reached"),
@@ -37,11 +52,13 @@ def save_part(folder: Path, part: str, entries: Iterable[Any], command: str, key
     """Write ``part`` (one of `PARTS`) with the date, the tools and the command that measured it.
 
     With ``key``, the names of some fields, entries stay that were there and have other values in these. Then each entry
-    has its own date and command; the part has all commands, and the first and the last date.
+    has its own date and command; the part has all commands, and the first and the last date. Each entry has the digest
+    of the core's sources.
     """
     folder.mkdir(parents=True, exist_ok=True)
     origin = {"date": datetime.now(UTC).date().isoformat(), "command": command}
-    rows = [asdict(entry) | _derived(entry) for entry in entries]
+    sources = {"sources": core_digest()}
+    rows = [asdict(entry) | _derived(entry) | sources for entry in entries]
     if key:
         new = {tuple(row[name] for name in key) for row in rows}
         there = load_parts(folder).get(part, {"entries": []})
@@ -71,6 +88,26 @@ def load_parts(folder: Path) -> dict[str, dict[str, Any]]:
         if path.exists():
             found[part] = json.loads(path.read_text(encoding="utf-8"))
     return found
+
+
+def present_keys(folder: Path, part: str, key: Sequence[str]) -> set[tuple[Any, ...]]:
+    """Values of the fields ``key`` of the entries that are there of the present core."""
+    rows = load_parts(folder).get(part, {"entries": []})["entries"]
+    return {tuple(row[name] for name in key) for row in rows if not is_older(row)}
+
+
+def is_older(row: dict[str, Any]) -> bool:
+    """Whether an entry was measured on other sources of the core than the present ones."""
+    return row.get("sources") != core_digest()
+
+
+def warning(part: str, rows: Rows) -> str:
+    """Say which entries are not of the present core; empty where all are, or where the part measures no core."""
+    older = [row for row in rows if is_older(row)]
+    if part in WITHOUT_A_CORE or not older:
+        return ""
+    which = "All" if len(older) == len(rows) else f"{len(older)} of {len(rows)}"
+    return f"{which} of these figures are of other sources of the core than the present ones."
 
 
 def _length(inner_length: int) -> str:
@@ -225,6 +262,8 @@ def markdown(parts: dict[str, dict[str, Any]]) -> str:
         title, write = TITLES[part]
         tools = ", ".join(f"{name} {version}" for name, version in content["tools"].items())
         lines += [f"## {title}", "", f"Measured {content['date']} with `{content['command']}` ({tools}).", ""]
+        if told := warning(part, content["entries"]):
+            lines += [f"**{told}**", ""]
         lines += write(content["entries"])
     return "\n".join(lines)
 

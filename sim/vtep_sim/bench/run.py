@@ -15,7 +15,7 @@ from .bubbles import MIX, Rate, measure_bubbles
 from .fill import CASES, Case, Fill, measure_fill
 from .latency import Latency, measure_latency
 from .plot import plot
-from .results import load_parts, markdown, save_part, summary
+from .results import load_parts, markdown, present_keys, save_part, summary
 from .rfc2544 import PATTERNS, TRAFFICS, Benchmark, measure_rfc2544
 from .speed import HARNESSES, Speed, measure_cocotb, measure_harness, training_for
 from .traffic import INNER_LENGTHS, UNDERLAYS
@@ -26,6 +26,8 @@ __all__ = ["run_bench"]
 LATENCY_LENGTHS = (60, 128, 512, 1514)
 UPDATED_WIDTHS = (64, 512)
 SEED = 1
+CORE_KEY, BLOCK_KEY = ("data_width", "mode"), ("block", "device")
+"""Fields that tell the entries of rfc2544 and of area apart."""
 
 Message = Callable[[str], None]
 Progress = Callable[[int, int, int], None]
@@ -67,22 +69,20 @@ def _latency(widths: Sequence[int], modes: Sequence[Mode], message: Message, pro
 
 
 def _rfc2544(
-    widths: Sequence[int], modes: Sequence[Mode], clock_mhz: float, message: Message, progress: Progress
+    cores: Sequence[tuple[int, Mode]], clock_mhz: float, message: Message, progress: Progress
 ) -> Iterator[list[Benchmark]]:
     """Measure core by core."""
-    total = len(widths) * len(modes) * len(PATTERNS) * len(TRAFFICS)
+    total = len(cores) * len(PATTERNS) * len(TRAFFICS)
     count = 0
-    for mode in modes:
-        for width in widths:
-            parameters = make_parameters(width, mode, mode)
-            with Simulator(parameters, clock_mhz=clock_mhz, message=message) as simulator:
+    for width, mode in cores:
+        with Simulator(make_parameters(width, mode, mode), clock_mhz=clock_mhz, message=message) as simulator:
 
-                def done(simulator: Simulator = simulator) -> None:
-                    nonlocal count
-                    count += 1
-                    progress(count, total, simulator.clock)
+            def done(simulator: Simulator = simulator) -> None:
+                nonlocal count
+                count += 1
+                progress(count, total, simulator.clock)
 
-                yield list(measure_rfc2544(simulator, list(PATTERNS), done=done))
+            yield list(measure_rfc2544(simulator, list(PATTERNS), done=done))
 
 
 def _speeds(message: Message) -> Iterator[Speed]:
@@ -123,6 +123,7 @@ def run_bench(
     *,
     blocks: Sequence[str] = (),
     clock_mhz: float = 156.25,
+    resume: bool = False,
     command: str,
     message: Message,
     progress: Progress,
@@ -144,6 +145,8 @@ def run_bench(
         of the others stays.
     clock_mhz : float
         Clock that the rates of rfc2544 refer to.
+    resume : bool
+        Leave out what ``folder`` has of the present core: of rfc2544 whole cores, of area blocks.
     command : str
         What repeats the measurement, for the tables.
     message, progress : callable
@@ -164,20 +167,26 @@ def run_bench(
         if others := {row["clock_mhz"] for row in rows} - {clock_mhz}:
             there = ", ".join(f"{other:g}" for other in sorted(others))
             raise UsageError(f"--clock-mhz {clock_mhz:g}: {folder} has figures at {there} MHz; rates at one clock only")
+    cores = [(width, mode) for mode in modes for width in widths]
+    if resume:
+        measured = present_keys(folder, "rfc2544", CORE_KEY)
+        cores = [(width, mode) for width, mode in cores if (width, mode.value) not in measured]
+        measured = present_keys(folder, "area", BLOCK_KEY)
+        chosen = [block for block in chosen if (block.name, block.device) not in measured]
     try:
         if "bubbles" in parts:
             save_part(folder, "bubbles", _bubbles(widths, modes, message, progress), command)
         if "latency" in parts:
             save_part(folder, "latency", _latency(widths, modes, message, progress), command)
         if "rfc2544" in parts:
-            for benchmarks in _rfc2544(widths, modes, clock_mhz, message, progress):
-                save_part(folder, "rfc2544", benchmarks, command, key=("data_width", "mode"))
+            for benchmarks in _rfc2544(cores, clock_mhz, message, progress):
+                save_part(folder, "rfc2544", benchmarks, command, key=CORE_KEY)
         if "speed" in parts:
             save_part(folder, "speed", _speeds(message), command)
         if "area" in parts:
             # One by one: what is measured is kept, whatever becomes of the next.
             for area in measure_area(folder / "synth", message, chosen):
-                save_part(folder, "area", [area], command, key=("block", "device"))
+                save_part(folder, "area", [area], command, key=BLOCK_KEY)
         if "fill" in parts:
             save_part(folder, "fill", _fills(message, progress), command)
         if "updates" in parts:

@@ -23,6 +23,7 @@ from cocotb_tools.runner import Verilator
 
 from vtep.config import LENGTH_BITS, Mode, VtepParameters
 
+from ..core_sources import core_digest
 from ..coverage import VARIABLE, structure
 from ..harness.build import cached_verilog, find_verilator
 
@@ -375,7 +376,7 @@ def simulate(
             **({VARIABLE: str(hits)} if coverage else {}),
         },
         "plusargs": [f"+verilator+coverage+file+{dat}"] if coverage else [],
-        "sources": structure.core_digest() if coverage else None,
+        "sources": core_digest() if coverage else None,
     }
     request = folder / f"{tag}.json"
     env = {k: v for k, v in os.environ.items() if not k.startswith(("PYTEST_", "COV_"))}

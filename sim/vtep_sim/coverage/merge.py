@@ -8,9 +8,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from xml.etree import ElementTree
 
+from ..core_sources import core_digest
 from .plan import PLAN
 from .points import CoverageError, Hits
-from .structure import core_digest, places_of
+from .structure import places_of
 from .verilated import Counts, read_counts
 
 __all__ = ["Merged", "Simulation", "merge"]

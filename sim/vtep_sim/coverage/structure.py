@@ -3,16 +3,12 @@
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from importlib.util import find_spec
-from pathlib import Path
 
 from vtep.config import VtepParameters
 
-from ..harness.cache import digest_of
-from ..harness.tools import BuildError
 from .constants import constant_bits
 
-__all__ = ["FLAGS", "Places", "core_digest", "instrumented", "noted_verilog", "places_of"]
+__all__ = ["FLAGS", "Places", "instrumented", "noted_verilog", "places_of"]
 
 WIDEST = 1024
 """Bits of the widest signal whose toggles are counted; every vector of the core is narrower."""
@@ -123,20 +119,3 @@ def places_of(verilog: str) -> Places:
         places.files[number] = file
         pending = ""
     return places
-
-
-def core_digest() -> str:
-    """Digest of the sources of the core: two simulations with the same one ran the same core.
-
-    The MAC is no part of it: vtep.vxlan and vtep.mac do not know each other.
-    """
-    package = find_spec("vtep")
-    if package is None or package.origin is None:
-        raise BuildError("the package vtep is not installed")
-    root = Path(package.origin).parent
-    return digest_of(
-        part
-        for source in sorted(root.rglob("*.py"))
-        if source.relative_to(root).parts[0] != "mac"
-        for part in (source.relative_to(root).as_posix(), source.read_bytes())
-    )

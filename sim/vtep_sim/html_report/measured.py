@@ -4,8 +4,8 @@ import re
 from typing import Any
 
 from ..bench.plot import DRAW, draw_svg, rows_of
-from ..bench.results import PARTS, SHORT, TITLES
-from .page import Block, Figure, Origin, Section, blocks_of
+from ..bench.results import PARTS, SHORT, TITLES, warning
+from .page import Block, Figure, Origin, Paragraph, Section, blocks_of
 
 __all__ = ["measured_sections", "plots_of", "tools_of"]
 
@@ -50,4 +50,11 @@ def _section(part: str, parts: dict[str, dict[str, Any]], plots: dict[str, str])
     short = [line.strip().removeprefix(f"{part}: ") for line in SHORT[part](content["entries"])]
     glance = short if len(short) <= AT_A_GLANCE else [*short[:AT_A_GLANCE], f"and {len(short) - AT_A_GLANCE} more"]
     origin = Origin(content["date"], content["command"], tools_of(content))
-    return Section(title, origin, glance=glance, blocks=[found[0], *figures, *found[1:]])
+    told = warning(part, content["entries"])
+    before: list[Block] = [Paragraph(f"{told} `{content['command']}` measures anew.")] if told else []
+    return Section(
+        title,
+        origin,
+        glance=[*([told] if told else []), *glance],
+        blocks=[*before, found[0], *figures, *found[1:]],
+    )

@@ -13,6 +13,7 @@ from vtep.packet.queue import PacketQueue
 from vtep.verilog import to_verilog
 from vtep_sim.cli import app
 from vtep_sim.cocotb.build import TOGGLES
+from vtep_sim.core_sources import core_digest
 from vtep_sim.coverage import report as reporting
 from vtep_sim.coverage import waivers as waiving
 from vtep_sim.coverage.constants import constant_bits
@@ -20,7 +21,7 @@ from vtep_sim.coverage.merge import Merged, merge
 from vtep_sim.coverage.plan import PLAN
 from vtep_sim.coverage.points import CoverageError
 from vtep_sim.coverage.report import UNEXPLAINED, Report, make_report, write_listing, write_report
-from vtep_sim.coverage.structure import core_digest, instrumented, places_of
+from vtep_sim.coverage.structure import instrumented, places_of
 from vtep_sim.coverage.verilated import BOTH, Bit
 from vtep_sim.coverage.waivers import load_waivers
 from vtep_sim.harness import find_verilator

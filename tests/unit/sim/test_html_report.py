@@ -144,6 +144,16 @@ def test_what_is_missing_is_said_with_a_command_that_exists(places: dict[str, Pa
     assert sorted(path.name for path in places["folder"].iterdir()) == ["report.html"]
 
 
+def test_figures_of_another_core_are_marked(places: dict[str, Path]) -> None:
+    fill(places)
+    path = places["bench"] / "area.json"
+    path.write_text(re.sub('"sources": "[0-9a-f]+"', '"sources": "0"', path.read_text()))
+    write_report(**places)
+    found = read(places).text
+    assert "All of these figures are of other sources of the core than the present ones." in found
+    assert found.count("of other sources of the core") == 2, "at the top, and in its section"
+
+
 def test_what_is_there_is_shown(places: dict[str, Path]) -> None:
     fill(places)
     assert [title for title, _ in write_report(**places)] == [

@@ -1,21 +1,23 @@
 """The RFC 2544 bench: its rates are exact, and it finds out what a core does not keep up with."""
 
+import json
 from collections.abc import Iterator
 from dataclasses import replace
 from fractions import Fraction
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from vtep.config import Mode
+from vtep.config import Mode, VtepParameters
 from vtep_sim.bench import run, tester
 from vtep_sim.bench.results import load_parts, markdown, save_part, summary
 from vtep_sim.bench.rfc2544 import PATTERNS, Benchmark, measure_rfc2544
 from vtep_sim.bench.rfc2544_tables import rfc2544_tables
 from vtep_sim.bench.tester import Outcome, Stream
-from vtep_sim.bench.traffic import config_for
-from vtep_sim.harness import SimulationError, Simulator
+from vtep_sim.bench.traffic import config_for, inner_frame
+from vtep_sim.harness import OutputFrame, SimulationError, Simulator
 from vtep_sim.runner import make_parameters
 
 PARAMETERS = make_parameters(64, Mode.STORE_AND_FORWARD, Mode.STORE_AND_FORWARD)
@@ -106,6 +108,17 @@ def test_a_tester_refuses_what_it_cannot_count(simulator: Simulator, monkeypatch
         tester.Tester(simulator, [stream]).trial(loads, full=True)
 
 
+@pytest.mark.parametrize("direction", ["encap", "decap"])
+def test_content_that_changes_is_seen(direction: str) -> None:
+    stream, tenant = Stream(direction, [128], lanes=8), inner_frame(124).data
+    underlay = bytes(50) + tenant
+    came, left = (tenant, underlay) if direction == "encap" else (underlay, tenant)
+    assert stream.carries(came, OutputFrame(left, False, 0, 9))
+    changed = left[:-1] + bytes([left[-1] ^ 1])
+    for data, error in ((left, True), (changed, False), (left[1:], False), (left + b"\0", False)):
+        assert not stream.carries(came, OutputFrame(data, error, 0, 9))
+
+
 @pytest.mark.slow
 def test_outputs_that_stand_still_are_no_hang(simulator: Simulator) -> None:
     """As long frames on narrow ports have it: longer than the watchdog waits."""
@@ -176,35 +189,73 @@ def test_tables_do_not_depend_on_what_was_measured_first() -> None:
     ]
 
 
-def test_what_was_measured_before_a_failure_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    class Core:
-        def __init__(self, parameters: object, *, clock_mhz: float, message: object) -> None:
-            self.parameters, self.clock_mhz, self.clock = parameters, clock_mhz, 0
+class Core:
+    """In the place of a simulator."""
 
-        def __enter__(self) -> "Core":
-            return self
+    def __init__(self, parameters: VtepParameters, *, clock_mhz: float, message: object) -> None:
+        self.parameters, self.clock_mhz, self.clock = parameters, clock_mhz, 0
 
-        def __exit__(self, *_: object) -> None: ...
+    def __enter__(self) -> "Core":
+        return self
+
+    def __exit__(self, *_: object) -> None: ...
+
+
+def bench_with(
+    folder: Path, widths: list[int], failing: int, monkeypatch: pytest.MonkeyPatch, **options: Any
+) -> list[int]:
+    """Run the bench in store-and-forward; the widths that were measured. It fails at ``failing`` bits."""
+    measured = []
 
     def measure(core: Core, patterns: list[str], *, done: object) -> Iterator[Benchmark]:
         assert patterns == list(PATTERNS)
-        if core.parameters.data_width == 128:  # type: ignore[attr-defined]
+        if core.parameters.data_width == failing:
             raise SimulationError("hung")
-        yield replace(ROW, clock_mhz=core.clock_mhz)
+        measured.append(core.parameters.data_width)
+        yield replace(ROW, clock_mhz=core.clock_mhz, data_width=core.parameters.data_width)
 
     monkeypatch.setattr(run, "Simulator", Core)
     monkeypatch.setattr(run, "measure_rfc2544", measure)
+    run.run_bench(
+        folder,
+        ["rfc2544"],
+        widths,
+        [Mode.STORE_AND_FORWARD],
+        clock_mhz=200.0,
+        command="vtep-sim bench",
+        message=lambda _: None,
+        progress=lambda *_: None,
+        **options,
+    )
+    return measured
+
+
+def test_what_was_measured_before_a_failure_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(SimulationError, match="hung"):
-        run.run_bench(
-            tmp_path,
-            ["rfc2544"],
-            [64, 128],
-            [Mode.STORE_AND_FORWARD],
-            clock_mhz=200.0,
-            command="vtep-sim bench",
-            message=lambda _: None,
-            progress=lambda *_: None,
-        )
+        bench_with(tmp_path, [64, 128], 128, monkeypatch)
     (row,) = load_parts(tmp_path)["rfc2544"]["entries"]
     assert (row["clock_mhz"], row["line_gbps"]) == (200, 12.8)
     assert "at 200 MHz: 12.8 Gb/s" in (tmp_path / "bench.md").read_text()
+
+
+def test_a_run_that_was_ended_is_resumed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(SimulationError, match="hung"):
+        bench_with(tmp_path, [64, 128], 128, monkeypatch)
+    assert bench_with(tmp_path, [64, 128, 256], 0, monkeypatch, resume=True) == [128, 256]
+    assert bench_with(tmp_path, [64, 128, 256], 0, monkeypatch, resume=True) == []
+    assert bench_with(tmp_path, [64], 0, monkeypatch) == [64]
+    assert sorted(row["data_width"] for row in load_parts(tmp_path)["rfc2544"]["entries"]) == [64, 128, 256]
+
+
+def test_figures_of_another_core_are_marked_and_measured_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    bench_with(tmp_path, [64, 128], 0, monkeypatch)
+    assert "other sources of the core" not in markdown(load_parts(tmp_path))
+    path = tmp_path / "rfc2544.json"
+    content = json.loads(path.read_text())
+    content["entries"][0]["sources"] = "of another"
+    path.write_text(json.dumps(content))
+    assert "**1 of 2 of these figures are of other sources of the core" in markdown(load_parts(tmp_path))
+    del content["entries"][1]["sources"]
+    path.write_text(json.dumps(content))
+    assert "**All of these figures are of other sources of the core" in markdown(load_parts(tmp_path))
+    assert bench_with(tmp_path, [64, 128], 0, monkeypatch, resume=True) == [64, 128]

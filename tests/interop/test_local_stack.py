@@ -96,6 +96,9 @@ def test_the_kernel_is_answered_and_resolved(rng: random.Random, config: Path) -
                 await turn(ctx)
             assert [await stack.state(ctx, index) for index in range(2)] == [State.REACHABLE] * 2
             assert sorted(stack.published[-2:]) == [(0, 1, number(PEER_MAC)), (1, 1, number(PEER_MAC))]
+            # What our requests taught the kernel is forgotten, so that it has to ask for itself.
+            for family in OURS:
+                lab.peer.run(f"ip -{family} neighbor flush dev underlay")
             for sequence, size in enumerate(SIZES):
                 content = sequence.to_bytes(2, "big") + rng.randbytes(size)
                 for family, ends in pinging.items():

@@ -21,7 +21,6 @@ __all__ = [
     "PARTS",
     "SHORT",
     "TITLES",
-    "is_older",
     "load_parts",
     "markdown",
     "present_keys",
@@ -93,17 +92,17 @@ def load_parts(folder: Path) -> dict[str, dict[str, Any]]:
 def present_keys(folder: Path, part: str, key: Sequence[str]) -> set[tuple[Any, ...]]:
     """Values of the fields ``key`` of the entries that are there of the present core."""
     rows = load_parts(folder).get(part, {"entries": []})["entries"]
-    return {tuple(row[name] for name in key) for row in rows if not is_older(row)}
+    return {tuple(row[name] for name in key) for row in rows if not _is_older(row)}
 
 
-def is_older(row: dict[str, Any]) -> bool:
+def _is_older(row: dict[str, Any]) -> bool:
     """Whether an entry was measured on other sources of the core than the present ones."""
     return row.get("sources") != core_digest()
 
 
 def warning(part: str, rows: Rows) -> str:
     """Say which entries are not of the present core; empty where all are, or where the part measures no core."""
-    older = [row for row in rows if is_older(row)]
+    older = [row for row in rows if _is_older(row)]
     if part in WITHOUT_A_CORE or not older:
         return ""
     which = "All" if len(older) == len(rows) else f"{len(older)} of {len(rows)}"

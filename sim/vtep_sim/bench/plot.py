@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from .rfc2544_plot import draw_latency, draw_loss, draw_throughput
+from .speed import BOTH
 from .tables import select
 from .traffic import INNER_LENGTHS
 
@@ -74,7 +75,7 @@ DRAW = {
     "latency-store-and-forward": ("rfc2544", {"mode": "store-and-forward"}, draw_latency),
     "latency-cut-through": ("rfc2544", {"mode": "cut-through"}, draw_latency),
     "frame-loss": ("rfc2544", {"direction": "encap", "traffic": "encap"}, draw_loss),
-    "speed": ("speed", {}, _speed),
+    "speed": ("speed", {"traffic": BOTH}, _speed),
     "area": ("area", {}, _area),
 }
 """Plots by name: part and fields of the rows that are drawn, and how."""

@@ -18,6 +18,7 @@ from .plot import plot
 from .results import load_parts, markdown, present_keys, save_part, summary
 from .rfc2544 import PATTERNS, TRAFFICS, Benchmark, measure_rfc2544
 from .speed import HARNESSES, Speed, measure_cocotb, measure_harness, training_for
+from .speed import TRAFFICS as SPEED_TRAFFICS
 from .traffic import INNER_LENGTHS, UNDERLAYS
 from .updates import UpdateRate, measure_updates
 
@@ -89,7 +90,8 @@ def _speeds(message: Message) -> Iterator[Speed]:
     parameters = make_parameters(64, Mode.STORE_AND_FORWARD, Mode.STORE_AND_FORWARD)
     for name, training in zip(HARNESSES, (None, training_for(parameters)), strict=True):
         with Simulator(parameters, training=training, message=message) as simulator:
-            yield measure_harness(simulator, name=name)
+            for traffic in SPEED_TRAFFICS:
+                yield measure_harness(simulator, name=name, traffic=traffic)
     yield from measure_cocotb(parameters, message)
 
 

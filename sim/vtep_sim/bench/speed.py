@@ -19,9 +19,11 @@ from ..harness import Simulator, Training
 from .traffic import BenchFrame, config_for, inner_frame, outer_frame
 
 __all__ = [
+    "BOTH",
     "HARNESSES",
     "LENGTHS",
     "SPEED_FILE",
+    "TRAFFICS",
     "Speed",
     "measure_cocotb",
     "measure_harness",
@@ -35,6 +37,10 @@ LENGTHS = (60, 128, 512, 1514)
 HARNESSES = ("harness", "harness, optimized")
 """The Verilated harness as it is built by default, and as `vtep-sim run --optimize` builds it."""
 
+BOTH = "both"
+TRAFFICS = {BOTH: ("tenant", "underlay"), "encap": ("tenant",), "decap": ("underlay",)}
+"""Ports that frames go into."""
+
 HARNESS_FRAMES = 40_000
 TRAINING_FRAMES = 1000
 REPEATS = 3
@@ -47,13 +53,14 @@ SPEED_FILE = "VTEP_SPEED_FILE"
 
 @dataclass(frozen=True)
 class Speed:
-    """Frames and clocks simulated in so many seconds of processor time."""
+    """Frames and clocks simulated in so many seconds of processor time; ``traffic``: of `TRAFFICS`."""
 
     data_width: int
     simulator: str
     frames: int
     clocks: int
     seconds: float
+    traffic: str = BOTH
 
     @property
     def frames_per_second(self) -> float:
@@ -79,9 +86,14 @@ def training_for(parameters: VtepParameters) -> Training:
     return Training(config_for("ipv4", udp_checksum=parameters.udp_checksum), tenant, underlay)
 
 
-def measure_harness(simulator: Simulator, count: int = HARNESS_FRAMES, *, name: str = HARNESSES[0]) -> Speed:
-    """Time ``count`` frames each way through the harness."""
-    tenant, underlay = speed_frames(count)
+def measure_harness(
+    simulator: Simulator, count: int = HARNESS_FRAMES, *, name: str = HARNESSES[0], traffic: str = BOTH
+) -> Speed:
+    """Time ``count`` frames of each direction in ``traffic`` through the harness."""
+    ports = TRAFFICS[traffic]
+    tenant, underlay = (
+        frames if port in ports else [] for port, frames in zip(TRAFFICS[BOTH], speed_frames(count), strict=True)
+    )
     speeds = []
     for _ in range(REPEATS):
         simulator.reset()
@@ -89,7 +101,7 @@ def measure_harness(simulator: Simulator, count: int = HARNESS_FRAMES, *, name: 
         started = process_time()
         clocks = simulator.run(tenant=tenant, underlay=underlay).clocks
         seconds = process_time() - started
-        speeds.append(Speed(simulator.parameters.data_width, name, 2 * count, clocks, seconds))
+        speeds.append(Speed(simulator.parameters.data_width, name, len(ports) * count, clocks, seconds, traffic))
     return min(speeds, key=lambda speed: speed.seconds)
 
 

@@ -105,9 +105,12 @@ def test_latency_grows_with_the_frame_in_store_and_forward() -> None:
 def test_speed_counts_frames_and_clocks() -> None:
     with Simulator(PARAMETERS) as simulator:
         speed = measure_harness(simulator, 400)
+        alone = measure_harness(simulator, 400, traffic="decap")
     assert speed.frames == 800
     assert speed.clocks > 400 * 32
     assert speed.frames_per_second > 0
+    assert alone.frames == 400
+    assert 400 * 32 < alone.clocks < speed.clocks + 100
 
 
 RATES = [
@@ -124,6 +127,7 @@ LATENCIES = [
 SPEEDS = [
     Speed(64, "harness", 60_000, 2_000_000, 2.0),
     Speed(64, "harness, optimized", 60_000, 2_000_000, 1.0),
+    Speed(64, "harness, optimized", 30_000, 990_000, 1.0, "encap"),
     Speed(64, "a bench", 800, 30_000, 2.0),
     Speed(64, "another", 400, 20_000, 0.5),
 ]
@@ -200,6 +204,8 @@ def test_summary_says_what_is_missed(folder) -> None:
         "speed: harness 38 times another, bar 50: missed",
         "speed: harness, optimized 150 times a bench, bar 50: reached",
         "speed: harness, optimized 75 times another, bar 50: reached",
+        "speed: harness, optimized, both: 2,000,000 clocks a second, bar 1,000,000: reached",
+        "speed: harness, optimized, encap: 990,000 clocks a second, bar 1,000,000: missed",
         "area: a block, ecp5: 700 LUT, 310 MHz; at least 300 MHz: reached",
         "area: a block, xcup: 500 LUT, 7 LUT levels; at most 6 LUT levels: missed",
         "fill: 16384 locations, 1000 fills: 99.951 % on average, 17.3 microseconds an insertion; "
@@ -216,7 +222,7 @@ def test_tables(folder) -> None:
     assert "| 60 | 1.000 | 0.800 |" in text
     assert "Least ratio: 0.8000. Most clocks without a beat per frame: 3.500." in text
     assert "| decap | cut-through | 512 | 12 to 13 | 12 or fewer |" in text
-    assert "| 64 | a bench | 400 | 15000 | 75 | 150 |" in text
+    assert "| 64 | a bench | both | 400 | 15000 | 75 | 150 |" in text
     assert "310 MHz (300, 310, 320)" in text
     assert "at most 6 LUT levels: missed" in text
     assert "| 16384 | 8 x 1 | 1000 | 99.951 % | 99.800 % | 100.000 % | 2.50 | 17.3 | 99.900 %: reached |" in text

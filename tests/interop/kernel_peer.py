@@ -94,15 +94,17 @@ udp_checksum = {str(self.udp_checksum).lower()}
 
     def device_command(self, segment: Segment) -> str:
         """``ip`` command that makes the kernel's device."""
+        ends = f"remote {OURS[self.family]} dev underlay nolearning"
+        return self.other_device_command(segment, f"{ends} {self.device} {segment.device_options}")
+
+    def other_device_command(self, segment: Segment, options: str) -> str:
+        """``ip`` command that makes a device of the same family, port and checksums, with these options."""
         if self.family == 4:
             checksums = "udpcsum" if self.udp_checksum else "noudpcsum"
         else:
             checksums = "" if self.udp_checksum else "udp6zerocsumtx udp6zerocsumrx"
-        ends = f"local {PEER[self.family]} remote {OURS[self.family]} dev underlay"
-        return (
-            f"ip link add vx{segment.vni} type vxlan id {segment.vni} dstport {self.port} {ends} nolearning "
-            f"{checksums} {self.device} {segment.device_options}"
-        )
+        name = f"vx{segment.vni} type vxlan id {segment.vni}"
+        return f"ip link add {name} dstport {self.port} local {PEER[self.family]} {checksums} {options}"
 
 
 class Bench:
@@ -114,6 +116,7 @@ class Bench:
     def __init__(self, lab: LiveLab, setting: Setting, stack: ExitStack) -> None:
         self.lab = lab
         self.report: dict[str, Any] = {}
+        self._setting = setting
         self._stack = stack
         self.tenant = self.opened(lab.tenant, "tenant")
         self.remote = {segment.vni: self.opened(lab.peer, f"vx{segment.vni}") for segment in setting.segments}
@@ -125,6 +128,17 @@ class Bench:
             made = PacketSocket(name)
         self._stack.callback(made.close)
         return made
+
+    def replace_device(self, options: str) -> None:
+        """Give the peer another device for the first VNI, with these options of ``ip link add ... type vxlan``."""
+        segment = self._setting.segments[0]
+        for command in (
+            f"ip link del vx{segment.vni}",
+            self._setting.other_device_command(segment, options),
+            f"ip link set vx{segment.vni} up",
+        ):
+            self.lab.peer.run(command)
+        self.remote[segment.vni] = self.opened(self.lab.peer, f"vx{segment.vni}")
 
 
 @contextmanager

@@ -200,13 +200,7 @@ def test_multicast_group(family: int, tmp_path: Path, rng: random.Random) -> Non
     group, mac = {4: ("239.1.1.1", "01:00:5e:01:01:01"), 6: ("ff0e::101", "33:33:00:00:01:01")}[family]
     setting = Setting(family=family, remote=group, tunnel_mac=mac, ports=("tenant", "underlay", "host"))
     with kernel_bench(setting, tmp_path) as bench:
-        bench.lab.peer.run("ip link del vx100")
-        zero = "" if family == 4 else "udp6zerocsumtx udp6zerocsumrx"
-        bench.lab.peer.run(
-            f"ip link add vx100 type vxlan id 100 dstport 4789 local {PEER[family]} group {group} dev underlay {zero}"
-        )
-        bench.lab.peer.run("ip link set vx100 up")
-        bench.remote[100] = bench.opened(bench.lab.peer, "vx100")
+        bench.replace_device(f"group {group} dev underlay")
         both_ways(bench, rng, 40, 1514)
 
 
@@ -277,17 +271,12 @@ def routed_space(router: Namespace, address: str, stack: ExitStack) -> Namespace
 @pytest.mark.parametrize("family", [4, 6])
 def test_a_kernel_device_that_learns(family: int, tmp_path: Path, rng: random.Random) -> None:
     with kernel_bench(Setting(family=family), tmp_path) as bench:
-        peer = bench.lab.peer
-        peer.run("ip link del vx100")
-        zero = "" if family == 4 else "udp6zerocsumtx udp6zerocsumrx"
-        peer.run(f"ip link add vx100 type vxlan id 100 dstport 4789 local {PEER[family]} dev underlay learning {zero}")
-        peer.run("ip link set vx100 up")
-        bench.remote[100] = bench.opened(bench.lab.peer, "vx100")
+        bench.replace_device("dev underlay learning")
         unknown = [frame(rng, remote_mac(1), local_mac(5), 90)]
         bench.remote[100].send(unknown[0])
         hello = [frame(rng, local_mac(5), BROADCAST, 90)]
         assert carried(bench.tenant, bench.remote[100], hello, begins=LOCAL_MACS) == hello
-        assert f"{local_mac(5).hex(':')} dst {OURS[family]}" in peer.run("bridge fdb show dev vx100")
+        assert f"{local_mac(5).hex(':')} dst {OURS[family]}" in bench.lab.peer.run("bridge fdb show dev vx100")
         answer = [frame(rng, remote_mac(1), local_mac(5), 91)]
         assert carried(bench.remote[100], bench.tenant, answer, begins=REMOTE_MACS) == answer, "not the unknown one"
 
@@ -310,11 +299,8 @@ def test_fragments_go_to_the_host_port(tmp_path: Path, rng: random.Random) -> No
     """The kernel cuts a VXLAN packet in two; the host's stack puts it together again."""
     setting = Setting(ports=("tenant", "underlay", "host"))
     with kernel_bench(setting, tmp_path) as bench:
-        peer = bench.lab.peer
-        peer.run("ip link del vx100")
-        peer.run(f"ip link add vx100 mtu 3000 type vxlan id 100 dstport 4789 local {PEER[4]} remote {OURS[4]} df unset")
-        peer.run("ip link set vx100 up")
-        bench.remote[100] = bench.opened(bench.lab.peer, "vx100")
+        bench.replace_device(f"remote {OURS[4]} df unset")  # of no device, so that its MTU may be above that
+        bench.lab.peer.run("ip link set vx100 mtu 3000")
         with bench.lab.host:
             line = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         with line:

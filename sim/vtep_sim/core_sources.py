@@ -10,11 +10,15 @@ from .harness.cache import digest_of
 __all__ = ["core_digest"]
 
 
+NOT_THE_CORE = ("mac", "local", "cli.py")
+"""What vtep.vxlan knows nothing of."""
+
+
 @cache
 def core_digest() -> str:
     """Digest of the sources of the core: two simulations with the same one ran the same core.
 
-    The MAC is no part of it: vtep.vxlan and vtep.mac do not know each other.
+    Taken once: a figure is of the sources that were there when the program asked first.
     """
     package = find_spec("vtep")
     if package is None or package.origin is None:
@@ -23,6 +27,6 @@ def core_digest() -> str:
     return digest_of(
         part
         for source in sorted(root.rglob("*.py"))
-        if source.relative_to(root).parts[0] != "mac"
+        if source.relative_to(root).parts[0] not in NOT_THE_CORE
         for part in (source.relative_to(root).as_posix(), source.read_bytes())
     )

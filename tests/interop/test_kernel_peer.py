@@ -200,8 +200,12 @@ def test_multicast_group(family: int, tmp_path: Path, rng: random.Random) -> Non
     group, mac = {4: ("239.1.1.1", "01:00:5e:01:01:01"), 6: ("ff0e::101", "33:33:00:00:01:01")}[family]
     setting = Setting(family=family, remote=group, tunnel_mac=mac, ports=("tenant", "underlay", "host"))
     with kernel_bench(setting, tmp_path) as bench:
-        bench.replace_device(f"group {group} dev underlay")
+        bench.replace_device(f"group {group} dev underlay nolearning")
         both_ways(bench, rng, 40, 1514)
+    outer = vxlan_packets(tmp_path)
+    assert {(packet.src, packet.dst, packet[1].dst) for packet in outer} == {
+        (source, mac, group) for source in (VTEP_MAC, PEER_MAC)
+    }
 
 
 @dataclass(frozen=True)

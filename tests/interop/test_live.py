@@ -1,24 +1,32 @@
 """`vtep-sim live` as a program, on TAP devices and on existing interfaces; its peer is the kernel's VXLAN device."""
 
+import json
 import os
 import re
 import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
-from contextlib import closing, suppress
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 from scapy.layers.inet import IP, UDP
 from scapy.layers.l2 import Dot1Q, Ether
 from scapy.packet import Raw
+from typer.testing import CliRunner
 
 from vtep_host.interfaces.interface import InterfaceError
 from vtep_host.interfaces.packet_socket import SOL_PACKET, PacketSocket
 from vtep_sim.captures import read_capture
+from vtep_sim.cli import app
+from vtep_sim.live import demo
 from vtep_sim.live.demo import TOOLS, live_demo
+from vtep_sim.live.display import PLAIN_SECONDS
 from vtep_sim.live.lab import CommandError, LiveLab, what_is_missing
 from vtep_sim.live.namespace import Namespace
 
@@ -112,7 +120,8 @@ def test_existing_interfaces_through_packet_sockets(config: Path, tmp_path: Path
     """The core between two veth pairs; checksums left to devices and a tag that was taken off are put right."""
     core, tenant, peer = Namespace(), Namespace(), Namespace()
     log_path = tmp_path / "log"
-    spaces = (core, tenant, peer)
+    joined = (core, tenant, peer)
+    process = None
     try:
         for space, name, mtu in ((tenant, "vt", 1500), (peer, "vu", 1600)):
             core.run(f"ip link add name {name} mtu {mtu} type veth peer name {name} mtu {mtu} netns {space.path}")
@@ -159,7 +168,10 @@ def test_existing_interfaces_through_packet_sockets(config: Path, tmp_path: Path
             del packet[UDP].chksum
             assert Ether(bytes(packet))[UDP].chksum == before, "a checksum was left undone"
     finally:
-        for space in spaces:
+        if process is not None and process.poll() is None:
+            process.kill()
+            process.wait()
+        for space in joined:
             space.close()
 
 
@@ -186,8 +198,10 @@ def test_vtep_ctl_changes_the_core_while_frames_flow(config: Path, tmp_path: Pat
         echo(lab.tenant, lab.peer, "192.0.2.2", [100])
         verified = control("verify", config)
         assert verified.returncode == 0, verified
-        applied = control("apply", changed)
+        with flowing(lab.tenant, "tenant") as flow:
+            applied = control("apply", changed)
         assert applied.returncode == 0, applied
+        assert flow.sent > 100
         lab.peer.run("ip link del vx")
         lab.peer.run("ip link add vx type vxlan id 200 dstport 4789 local 10.0.0.2 remote 10.0.0.1 dev underlay")
         lab.peer.run("ip address add 192.0.2.2/24 dev vx")
@@ -196,8 +210,44 @@ def test_vtep_ctl_changes_the_core_while_frames_flow(config: Path, tmp_path: Pat
         echo(lab.tenant, lab.peer, "192.0.2.2", [100])
         counted = control("counters", "--json")
         assert counted.returncode == 0, counted
-        lab.stop()
+        report = lab.stop()
     assert not way.exists()
+    told, counts = json.loads(counted.stdout), report["ports"]["tenant"]
+    lost = counts["overrun"] + counts["kernel_lost"]
+    assert flow.sent <= told["tenant_rx_frames"] + lost <= counts["frames_in"] + lost
+    # Each of the flow found the old VNI, or the new one, or none while that was changed.
+    passed = report["counters"]["underlay_tx_frames"] + report["counters"]["no_vni"] + report["counters"]["no_tunnel"]
+    assert passed >= flow.sent - lost
+
+
+@dataclass
+class Flow:
+    """Frames that a tenant sends all the time; ``sent``: how many the interface took."""
+
+    sent: int = 0
+
+
+@contextmanager
+def flowing(space: Namespace, device: str) -> Iterator[Flow]:
+    """Meanwhile send a frame each two milliseconds; some have gone before anything is done."""
+    flow, ended = Flow(), threading.Event()
+    with space:
+        line = PacketSocket(device)
+    frame = bytes(Ether(src="52:54:00:00:00:01", dst="52:54:00:00:00:0a", type=0x88B5) / Raw(bytes(200)))
+
+    def send() -> None:
+        while not ended.wait(0.002):
+            flow.sent += line.send(frame)
+
+    with closing(line):
+        sender = threading.Thread(target=send)
+        sender.start()
+        try:
+            time.sleep(0.5)
+            yield flow
+        finally:
+            ended.set()
+            sender.join()
 
 
 @pytest.mark.full
@@ -207,7 +257,7 @@ def test_a_waveform_around_a_drop(config: Path, tmp_path: Path) -> None:
     options = ["--waves", str(waves), "--waves-at", "unknown_vni", "--waves-clocks", "2000"]
     with LiveLab(config, options) as lab:
         bring_up(lab)
-        echo(lab.tenant, lab.peer, "192.0.2.2", [100])
+        echo(lab.tenant, lab.peer, "192.0.2.2", [1500] * 20)  # some thousand clocks
         lab.peer.run("ip link add stray type vxlan id 999 dstport 4789 local 10.0.0.2 remote 10.0.0.1 dev underlay")
         lab.peer.run("ip link set stray up")
         lab.peer.run("ip address add 198.51.100.2/24 dev stray")
@@ -227,10 +277,12 @@ def test_a_waveform_around_a_drop(config: Path, tmp_path: Path) -> None:
         first, middle = clocks_of(before)
         assert middle <= event
     assert first < event < last
-    assert 2000 <= last - first < 6000, "a window, and the parts it was cut from"
+    assert last - first >= 2000
     assert [path.name for path in tmp_path.iterdir() if path.suffix == ".part"] == []
 
 
+IDLE_SECONDS = 2 * PLAIN_SECONDS + 1
+"""In which a session without a terminal tells twice how it is."""
 PERIOD = 6400
 """Picoseconds of a clock in the waveforms: 156.25 MHz."""
 
@@ -250,8 +302,8 @@ def test_an_idle_core_does_not_use_the_processor(config: Path) -> None:
         bring_up(lab)
         echo(lab.tenant, lab.peer, "192.0.2.2", [100] * 50)
         busy = processor_seconds(lab.pid)
-        time.sleep(4)
-        assert processor_seconds(lab.pid) - busy < 0.4, "a tenth of the time, for its display"
+        time.sleep(IDLE_SECONDS)
+        assert processor_seconds(lab.pid) - busy < IDLE_SECONDS / 10, "for its display"
 
 
 def processor_seconds(pid: int) -> float:
@@ -270,23 +322,35 @@ def test_nothing_outlives_a_lab_that_is_ended(config: Path, number: signal.Signa
     with subprocess.Popen([sys.executable, "-c", script, str(config)], stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout
         live = Path("/proc", process.stdout.readline().strip())
-        space = (live / "ns" / "net").readlink()
         assert str(config) in (live / "cmdline").read_text()
-        assert space in spaces()
+        made = {(live / "ns" / "net").readlink(), *held(process.pid)}
+        assert len(made) == 4, "core, tenant, peer, host"
         process.send_signal(number)
         process.wait(30)
     end = time.monotonic() + WAIT
-    while live.exists() or space in spaces():
+    while live.exists() or made & spaces():
         assert time.monotonic() < end, "it is still there"
         time.sleep(0.1)
 
 
-def spaces() -> set[Path]:
-    """Network namespaces that any process is in."""
+def held(pid: str | int) -> set[Path]:
+    """Network namespaces that a process has opened."""
     found = set()
-    for path in Path("/proc").glob("[0-9]*/ns/net"):
+    for path in Path(f"/proc/{pid}/fd").glob("*"):
         with suppress(OSError):
-            found.add(path.readlink())
+            target = path.readlink()
+            if target.name.startswith("net:"):
+                found.add(target)
+    return found
+
+
+def spaces() -> set[Path]:
+    """Network namespaces that any process is in, or has opened."""
+    found = set()
+    for process in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            found.add((process / "ns" / "net").readlink())
+            found |= held(process.name)
     return found
 
 
@@ -306,7 +370,7 @@ def test_a_device_that_vanishes_is_told(config: Path) -> None:
 def test_a_flood_is_taken_or_counted(config: Path) -> None:
     """More than the simulation can take: each frame is in the core, or in a counter of what was lost."""
     count = 20_000
-    with LiveLab(config) as lab:
+    with LiveLab(config, ["--ring", "1"]) as lab:
         for space, name in ((lab.tenant, "tenant"), (lab.peer, "underlay"), (lab.host, "host")):
             space.sysctl(f"net/ipv6/conf/{name}/disable_ipv6", 1)
             space.run(f"ip link set {name} up")
@@ -323,7 +387,7 @@ def test_a_flood_is_taken_or_counted(config: Path) -> None:
     counts, counters = report["ports"]["tenant"], report["counters"]
     assert counts["frames_in"] + counts["overrun"] + counts["kernel_lost"] + counts["left_out"] == count
     assert counts["overrun"] + counts["kernel_lost"] > 0, "it was no flood"
-    assert counters["tenant_rx_frames"] == counts["frames_in"] > 100
+    assert counters["tenant_rx_frames"] == counts["frames_in"] > 10
     sent = report["ports"]["underlay"]
     assert sent["frames_out"] + sent["refused"] == counters["underlay_tx_frames"]
 
@@ -354,6 +418,40 @@ def test_a_core_that_cannot_start_says_why(tmp_path: Path) -> None:
     path.write_text("[vtep]\n")
     with pytest.raises(CommandError, match=r"(?s)vtep-sim live does not start: .*mac"):
         LiveLab(path)
+
+
+@pytest.mark.slow
+def test_a_demonstration_that_fails_goes_on_and_leaves_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    before, labs = spaces(), []
+
+    def failing(lab: LiveLab, _family: int, over: str, attempt: demo.Attempt) -> None:
+        labs.append(lab.pid)
+        attempt(f"{over}: a step", lambda: lab.peer.run("false"))
+
+    monkeypatch.setattr(demo, "TOOLS", {})
+    monkeypatch.setattr(demo, "_pings", failing)
+    monkeypatch.setattr(demo, "_transfers", lambda *_: None)
+    result = CliRunner().invoke(app, ["live-demo"], catch_exceptions=False)
+    assert result.exit_code == 1, result.output
+    assert result.output.count("FAILED    IPv") == 2
+    assert result.output.count("the core ends and reports: ") == 2
+    assert not any(Path(f"/proc/{pid}").exists() for pid in labs)
+    assert spaces() <= before
+
+
+@pytest.mark.slow
+def test_a_demonstration_that_breaks_off_leaves_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = spaces()
+
+    def breaking(*_: object) -> None:
+        raise CommandError("nothing goes")
+
+    monkeypatch.setattr(demo, "TOOLS", {})
+    monkeypatch.setattr(demo, "_set_up", breaking)
+    result = CliRunner().invoke(app, ["live-demo"], catch_exceptions=False)
+    assert result.exit_code == 3, result.output
+    assert "nothing goes" in result.output
+    assert spaces() <= before
 
 
 @pytest.mark.full

@@ -55,12 +55,13 @@ def save_part(folder: Path, part: str, entries: Iterable[Any], command: str, key
 
     With ``key``, the names of some fields, entries stay that were there and have other values in these. Then each entry
     has its own date and command; the part has all commands, and the first and the last date. Each entry has the digest
-    of the core's sources.
+    of the core's sources, and the tools.
     """
     folder.mkdir(parents=True, exist_ok=True)
     origin = {"date": datetime.now(UTC).date().isoformat(), "command": command}
-    sources = {"sources": core_digest()}
-    rows = [asdict(entry) | _derived(entry) | sources for entry in entries]
+    tools = tool_versions()
+    made_of = {"sources": core_digest(), "tools": tools}
+    rows = [asdict(entry) | _derived(entry) | made_of for entry in entries]
     if key:
         new = {tuple(row[name] for name in key) for row in rows}
         there = load_parts(folder).get(part, {"entries": []})
@@ -72,10 +73,14 @@ def save_part(folder: Path, part: str, entries: Iterable[Any], command: str, key
     content = {
         "part": part,
         **origin,
-        "tools": tool_versions(),
+        "tools": tools,
         "entries": rows,
     }
-    (folder / f"{part}.json").write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+    # In one step: whoever ends a run keeps what was there.
+    path = folder / f"{part}.json"
+    fresh = path.with_suffix(".part")
+    fresh.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+    fresh.replace(path)
 
 
 def _derived(entry: Any) -> dict[str, float]:
@@ -95,9 +100,9 @@ def load_parts(folder: Path) -> dict[str, dict[str, Any]]:
 
 
 def present_keys(folder: Path, part: str, key: Sequence[str]) -> set[tuple[Any, ...]]:
-    """Values of the fields ``key`` of the entries that are there of the present core."""
-    rows = load_parts(folder).get(part, {"entries": []})["entries"]
-    return {tuple(row[name] for name in key) for row in rows if not _is_older(row)}
+    """Values of the fields ``key`` of the entries that are there of the present core, made with the present tools."""
+    rows, tools = load_parts(folder).get(part, {"entries": []})["entries"], tool_versions()
+    return {tuple(row[name] for name in key) for row in rows if not _is_older(row) and row.get("tools") == tools}
 
 
 def _is_older(row: dict[str, Any]) -> bool:

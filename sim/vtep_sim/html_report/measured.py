@@ -9,7 +9,7 @@ from .page import Block, Figure, Origin, Paragraph, Section, blocks_of
 
 __all__ = ["measured_sections", "plots_of", "tools_of"]
 
-AT_A_GLANCE = 6
+AT_A_GLANCE = 8
 """Lines of a part's summary that the top of the page has room for."""
 
 

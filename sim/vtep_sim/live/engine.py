@@ -125,12 +125,17 @@ class Engine:
         return frames
 
     def stop(self) -> None:
-        """Take no further frames from the interfaces; those that wait there are lost, and counted."""
+        """Take no further frames from the interfaces."""
         for port in self._ports.values():
             if port.interface is not None:
                 self._selector.unregister(port.interface)
-                with suppress(InterfaceError):
-                    deque(port.receive(0, WAITING), maxlen=0)
+        self.count_waiting()
+
+    def count_waiting(self) -> None:
+        """Count the frames that wait at the interfaces, which are lost: behind `stop`, and once more in the end."""
+        for port in self._ports.values():
+            with suppress(InterfaceError):
+                deque(port.receive(0, WAITING), maxlen=0)
 
     def drain(self, seconds: float, after: Callable[[], None] | None = None) -> bool:
         """Let the core finish what it has, for at most ``seconds``; whether it did. ``after``: called at each step."""

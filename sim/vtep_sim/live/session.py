@@ -13,9 +13,11 @@ from vtep.config import VtepParameters
 from vtep.control.counters import counter_map
 from vtep.headers import ETHERNET
 from vtep_host.config import Config, load
+from vtep_host.device import DeviceError
 from vtep_host.interfaces.interface import InterfaceError, Setup, open_interface
 from vtep_host.interrupt import Interrupt, until_interrupted
 from vtep_host.tables import limits_of
+from vtep_host.transport import TransportError
 
 from ..captures import OutputFiles
 from ..console import console, message
@@ -27,11 +29,13 @@ from .engine import Engine, Pace
 from .ports import LivePort
 from .recording import Recording
 from .report import LiveReport
-from .window import WaveWindow
+from .window import WaveWindow, part_before
 
 __all__ = ["SessionOptions", "run_session"]
 
 START, SIGNAL = "start", "signal"
+CORE_ERRORS = (SimulationError, DeviceError, TransportError)
+"""What a core that is broken ends an access or a step with."""
 DRAIN_SECONDS = 5.0
 OUTER_BYTES = {4: 20 + 8 + 8, 6: 40 + 8 + 8}
 """IP, UDP and VXLAN header by the IP version (RFC 7348, section 5)."""
@@ -71,6 +75,8 @@ def run_session(options: SessionOptions) -> None:
     """
     written = {f"--{port}-capture": path for port, path in options.captures.items()}
     written |= {name: path for name, path in (("--report", options.report), ("--waves", options.waves)) if path}
+    if options.waves and options.waves_at != START:
+        written["--waves, the part before,"] = part_before(options.waves)
     refuse_clashes({"--config": options.config}, written)
     for name, path in written.items():
         if not path.parent.is_dir():
@@ -92,11 +98,14 @@ def run_session(options: SessionOptions) -> None:
             )
         )
         simulator.configure(config)
-        report, failure = _run(options, simulator, ports, reasons)
-        if report_place:
-            report_place.write_text(report.to_json(), encoding="utf-8")
-            files.commit()
-    _print(report, ports)
+        with until_interrupted() as ended:
+            report, failure = _run(options, simulator, ports, reasons, ended)
+            if report_place:
+                report_place.write_text(report.to_json(), encoding="utf-8")
+                files.commit()
+            _print(report, ports)
+    if isinstance(failure, CORE_ERRORS):
+        raise SimulationError(str(failure)) from failure
     if failure:
         raise failure
 
@@ -130,49 +139,60 @@ def _join(options: SessionOptions, config: Config, stack: ExitStack) -> dict[str
 
 
 def _run(
-    options: SessionOptions, simulator: Simulator, ports: Mapping[str, LivePort], reasons: list[str]
+    options: SessionOptions,
+    simulator: Simulator,
+    ports: Mapping[str, LivePort],
+    reasons: list[str],
+    ended: Interrupt,
 ) -> tuple[LiveReport, Exception | None]:
     """Run to the end, or until something fails: what happened, and what failed."""
-    pace, started = Pace(), time.monotonic()
-    ended, failure = _End(), None
+    course, started = _Course(), time.monotonic()
+    failure = None
     try:
-        ended = _loop(options, simulator, ports, reasons, pace)
-    except (SimulationError, OSError) as error:
+        _loop(options, simulator, ports, reasons, ended, course)
+    except (*CORE_ERRORS, OSError) as error:
         failure = error
     report = LiveReport.of(
         options.parameters,
         ports,
-        pace,
-        _counters(simulator, ended),
+        course.pace,
+        _counters(simulator, course),
         config=str(options.config),
         interfaces={port: options.interfaces.get(port) for port in PORTS},
         seconds=time.monotonic() - started,
-        left_inside=not ended.drained,
+        left_inside=not course.drained,
         failure=str(failure) if failure else None,
     )
     return report, failure
 
 
-@dataclass(frozen=True)
-class _End:
-    """How a loop ended: whether the core got empty, and whether somebody used its registers."""
+@dataclass
+class _Course:
+    """How a loop went, also one that failed: its pace, whether the core got empty, and who used its registers."""
 
+    pace: Pace = field(default_factory=Pace)
     drained: bool = False
-    driven: bool = False
+    registers: RegisterSocket | None = None
 
 
-def _counters(simulator: Simulator, ended: _End) -> dict[str, int] | None:
+def _counters(simulator: Simulator, course: _Course) -> dict[str, int] | None:
     """Read the counters; None where the core does not answer any more."""
+    driven = course.registers is not None and course.registers.used
     try:
         # What was applied meanwhile may have other names: then counters of VNIs and tunnels go by their index.
-        return simulator.device.read_counters() if ended.driven else simulator.counters()
-    except SimulationError:
+        return simulator.device.read_counters() if driven else simulator.counters()
+    except CORE_ERRORS:
         return None
 
 
 def _loop(
-    options: SessionOptions, simulator: Simulator, ports: Mapping[str, LivePort], reasons: list[str], pace: Pace
-) -> _End:
+    options: SessionOptions,
+    simulator: Simulator,
+    ports: Mapping[str, LivePort],
+    reasons: list[str],
+    ended: Interrupt,
+    course: _Course,
+) -> None:
     with ExitStack() as stack:
         selector = stack.enter_context(DefaultSelector())
         registers = None
@@ -181,32 +201,36 @@ def _loop(
                 registers = stack.enter_context(RegisterSocket(options.socket, simulator.transport, selector))
             except SocketError as error:
                 raise UsageError(str(error)) from None
-        engine = Engine(simulator, ports, selector, pace=pace, ring=options.ring, message=message)
+        course.registers = registers
+        engine = Engine(simulator, ports, selector, pace=course.pace, ring=options.ring, message=message)
         window = _window(options, simulator, registers)
         if window:
             stack.push(window)
+            stack.enter_context(_triggers(window))
         # What is there is overwritten: not before nothing can be refused any more.
         for name, path in options.captures.items():
             ports[name].recording = stack.enter_context(Recording(path))
-        refresher = Refresher(Display(ports, pace), stack.enter_context(showing()))
+        stack.callback(_update, ports)  # in the end, whatever it is
+        refresher = Refresher(Display(ports, course.pace), stack.enter_context(showing()))
+        selector.register(ended, EVENT_READ, ended)
         message(_told(options))
         end = None if options.seconds is None else time.monotonic() + options.seconds
-        with _ends(window) as ended:
-            selector.register(ended, EVENT_READ, ended)
-            while not ended() and (end is None or time.monotonic() < end):
-                patience = refresher.patience if end is None else min(refresher.patience, end - time.monotonic())
-                if engine.turn(max(patience, 0.0)) and window:
-                    window.update()
-                if not refresher.patience:
-                    taken = registers is not None and registers.connected
-                    for port in ports.values():
-                        port.update()
-                    refresher.show(None if taken else simulator.device.read_counters(reasons))
-            engine.stop()
-            drained = engine.drain(DRAIN_SECONDS, window.update if window else None)
-        for port in ports.values():
-            port.update()
-        return _End(drained, registers is not None and registers.used)
+        while not ended() and (end is None or time.monotonic() < end):
+            patience = refresher.patience if end is None else min(refresher.patience, end - time.monotonic())
+            if engine.turn(max(patience, 0.0)) and window:
+                window.update()
+            if not refresher.patience:
+                taken = registers is not None and registers.connected
+                _update(ports)
+                refresher.show(None if taken else simulator.device.read_counters(reasons))
+        engine.stop()
+        course.drained = engine.drain(DRAIN_SECONDS, window.update if window else None)
+        engine.count_waiting()
+
+
+def _update(ports: Mapping[str, LivePort]) -> None:
+    for port in ports.values():
+        port.update()
 
 
 def _window(options: SessionOptions, simulator: Simulator, registers: RegisterSocket | None) -> WaveWindow | None:
@@ -230,19 +254,17 @@ def _never() -> bool:
 
 
 @contextmanager
-def _ends(window: WaveWindow | None) -> Iterator[Interrupt]:
-    """Meanwhile signals only set marks: the loop ends between two steps, and not within one."""
+def _triggers(window: WaveWindow) -> Iterator[None]:
+    """Meanwhile SIGUSR1 is the window's event."""
 
     def trigger(_number: int, _frame: FrameType | None) -> None:
-        if window:
-            window.trigger()
+        window.trigger()
 
-    with until_interrupted() as ended:
-        before = signal.signal(signal.SIGUSR1, trigger)
-        try:
-            yield ended
-        finally:
-            signal.signal(signal.SIGUSR1, before)
+    before = signal.signal(signal.SIGUSR1, trigger)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGUSR1, before)
 
 
 def _told(options: SessionOptions) -> str:

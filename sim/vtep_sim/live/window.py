@@ -7,7 +7,12 @@ from typing import Self
 
 from ..harness import SimulationError, Simulator
 
-__all__ = ["WaveWindow"]
+__all__ = ["WaveWindow", "part_before"]
+
+
+def part_before(path: Path) -> Path:
+    """Place of the clocks before the event that are not in the file itself."""
+    return path.with_stem(f"{path.stem}-before")
 
 
 class WaveWindow:
@@ -112,9 +117,11 @@ class WaveWindow:
         self._parts[self._current].replace(self._path)
         told = str(self._path)
         other = self._parts[1 - self._current]
+        before = part_before(self._path)
         if self._rotated and self._happened - self._started < self._clocks // 2:
-            before = self._path.with_stem(f"{self._path.stem}-before")
             other.replace(before)
             told = f"{before} and {told}"
+        elif self._event is not None:
+            before.unlink(missing_ok=True)  # of an earlier session: it is not what was before this one
         other.unlink(missing_ok=True)
         self._message(f"waveform around clock {self._happened}: {told}")

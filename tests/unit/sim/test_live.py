@@ -21,6 +21,7 @@ from typer.testing import CliRunner
 
 from helpers.loopback import loopback
 from vtep.config import VtepParameters
+from vtep_host.device import DeviceTimeoutError
 from vtep_host.interfaces.interface import InterfaceError, Setup, open_interface
 from vtep_host.interfaces.packet_socket import complete_checksum
 from vtep_sim.captures import read_capture
@@ -67,6 +68,7 @@ class Wire:
         return 7
 
     def hint(self) -> str:
+        assert self.fileno() >= 0, "asked while it is open"
         return "turn it off"
 
     def close(self) -> None:
@@ -215,10 +217,16 @@ def test_after_stop_the_core_is_drained_and_takes_nothing(
     engine.stop()
     wires["tenant"].far.send(bytes(60))
     asked = []
-    assert engine.drain(5.0, lambda: asked.append(1))
+
+    def more() -> None:
+        asked.append(1)
+        wires["tenant"].far.send(bytes(62))
+
+    assert engine.drain(5.0, more)
+    engine.count_waiting()
     assert asked
     assert len(wires["underlay"].taken()) == ports["tenant"].counts.frames_in == 20
-    assert ports["tenant"].counts.overrun == 70, "what waited then is lost, and counted"
+    assert ports["tenant"].counts.overrun == 71 + len(asked), "what waited then is lost, and counted"
 
 
 def test_a_hung_core_is_told_however_short_the_steps_are() -> None:
@@ -322,7 +330,7 @@ class Hanging(Simulator):
 
     def counters(self) -> dict[str, int]:
         if self.answers is None:
-            raise SimulationError("no answer")
+            raise DeviceTimeoutError("no answer")
         return self.answers
 
 
@@ -348,6 +356,22 @@ def test_a_session_that_fails_reports_what_passed(
     assert "no beat on any port" in told["failure"]
     assert ("the core does not answer" in result.output) == (answers is None)
     assert len(read_capture(capture).frames) == 1
+
+
+def test_a_register_that_does_not_answer_ends_a_session_with_its_report(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def turn(_engine: Engine, _patience: float) -> bool:
+        raise DeviceTimeoutError("STATUS stays busy")
+
+    monkeypatch.setattr("vtep_sim.live.session.Simulator", Hanging)
+    monkeypatch.setattr("vtep_sim.live.session.Engine.turn", turn)
+    monkeypatch.setattr("vtep_sim.live.session.open_interface", lambda *_: Wire())
+    path = tmp_path / "r.json"
+    command = ["live", "--config", str(CONFIG), "--tenant", "tap:t", "--report", str(path)]
+    result = CliRunner().invoke(app, command, catch_exceptions=False)
+    assert result.exit_code == 3, result.output
+    assert json.loads(path.read_text())["failure"] == "STATUS stays busy"
 
 
 @pytest.mark.parametrize("suffix", ["pcap", "pcapng"])

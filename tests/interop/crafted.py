@@ -21,6 +21,8 @@ VTEP_MAC, PEER_MAC = "02:00:00:00:00:01", "02:00:00:00:00:02"
 OURS, PEER = {4: "10.0.0.1", 6: "fd00::1"}, {4: "10.0.0.2", 6: "fd00::2"}
 LOCAL, REMOTE = "52:54:00:00:00:01", "52:54:00:00:01:01"
 """MACs of a tenant on the VTEP's side, and of one behind the peer."""
+DEVICE_MAC = "02:00:00:00:00:64"
+"""Of the kernel's VXLAN device."""
 VNI = 100
 HEADERS = {4: 14 + 20 + 8 + 8, 6: 14 + 40 + 8 + 8}
 """Bytes in front of the inner frame."""
@@ -31,8 +33,30 @@ INNER: dict[int, dict[str, str]] = {
 """Addresses of what a tenant sends."""
 UNDERLAY_MTU = 1700
 ETHERTYPES = (0x0000, 0x002E, 0x05DC, 0x0600, 0x0800, 0x0806, 0x8100, 0x86DD, 0x8847, 0x88A8, 0x88CC, 0x9100, 0xFFFF)
+IPV4_OPTIONS = {
+    "end of list": bytes(4),
+    "a length of 0": bytes([7, 0, 0, 0]),
+    "a length of 1": bytes([7, 1, 0, 0]),
+    "a length beyond the header": bytes([7, 44, 4, 0]),
+    "record route": bytes([7, 7, 4, 0, 0, 0, 0, 0]),
+    "timestamp": bytes([68, 8, 5, 0, 0, 0, 0, 0]),
+    "router alert": bytes([148, 4, 0, 0]),
+    "loose source route": bytes([131, 7, 4, 10, 0, 0, 9, 0]),
+    "strict source route": bytes([137, 7, 4, 10, 0, 0, 9, 0]),
+    "an unknown one": bytes([30, 4, 0, 0]),
+}
 MARKS = range(4)
 RIGHT = ("nothing", "odd")
+
+
+EXTENSIONS: dict[str, list[Packet]] = {
+    "hop-by-hop": [IPv6ExtHdrHopByHop()],
+    "destination options": [IPv6ExtHdrDestOpt()],
+    "routing": [IPv6ExtHdrRouting()],
+    "fragment that is whole": [IPv6ExtHdrFragment()],
+    "first fragment": [IPv6ExtHdrFragment(m=1)],
+    "all": [IPv6ExtHdrHopByHop(), IPv6ExtHdrDestOpt(), IPv6ExtHdrRouting(), IPv6ExtHdrFragment(offset=8)],
+}
 
 
 @dataclass(frozen=True)
@@ -118,6 +142,10 @@ def _ipv4() -> Iterator[Case]:
         body = good[14:34] + options + good[34:]
         made = _poke(_poke(good[:14] + body, 14, 4 << 4 | words), 16, len(body), 2)
         yield Case("IPv4 options, no operation", f"{words} words", _mended(made))
+    for name, options in IPV4_OPTIONS.items():
+        body = good[14:34] + options + good[34:]
+        made = _poke(_poke(good[:14] + body, 14, 4 << 4 | 5 + len(options) // 4), 16, len(body), 2)
+        yield Case("IPv4 options", name, _mended(made))
     for mark in range(256):
         yield Case("ToS", f"{mark:#04x}", _mended(_poke(good, 15, mark)))
     for wrong in (0, 1, 19, 20, 27, 28, 35, 36, 49, 50, len(good) - 15, len(good) - 13, 0xFFFF):
@@ -151,12 +179,23 @@ def _ipv6() -> Iterator[Case]:
         yield Case("payload length", f"{wrong} of {length}", _poke(good, 18, wrong, 2))
     for number in range(256):
         yield Case("next header", f"{number}", _poke(good, 20, number))
+    for name, headers in EXTENSIONS.items():
+        yield Case("extension headers", name, _with_headers(good, headers))
     for limit in (0, 1, 255):
         yield Case("hop limit", f"{limit}", _poke(good, 21, limit))
     for address in ("fd00::3", "ff02::1", "ff0e::9", "::", "::1"):
         yield Case("IPv6 destination", address, packet(6, dst=address))
     for address in ("::", "::1", "ff02::1", "fd00::1", "2001:db8::9"):
         yield Case("IPv6 source", address, packet(6, src=address))
+
+
+def _with_headers(frame: bytes, headers: list[Packet]) -> bytes:
+    """Put extension headers between IPv6 and UDP."""
+    made: Packet = IPv6(src=PEER[6], dst=OURS[6])
+    for header in headers:
+        made /= header.copy()
+    made.lastlayer().nh = 17
+    return frame[:14] + bytes(made / Raw(frame[54:]))
 
 
 def _udp(family: int) -> Iterator[Case]:
@@ -220,7 +259,7 @@ def _inner_frames(family: int) -> Iterator[Case]:
     for kind in ETHERTYPES:
         frame = _poke(whole, 12, kind, 2)
         yield Case("inner EtherType", f"{kind:#06x}", packet(family, Raw(frame)))
-    for address in ("ff:ff:ff:ff:ff:ff", "01:00:5e:00:00:01", "00:00:00:00:00:00", REMOTE):
+    for address in ("ff:ff:ff:ff:ff:ff", "01:00:5e:00:00:01", "00:00:00:00:00:00", REMOTE, DEVICE_MAC):
         raw = bytes.fromhex(address.replace(":", ""))
         yield Case("inner destination MAC", address, packet(family, Raw(raw + whole[6:])))
         yield Case("inner source MAC", address, packet(family, Raw(whole[:6] + raw + whole[12:])))
@@ -236,9 +275,13 @@ def _inner_frames(family: int) -> Iterator[Case]:
                 setattr(marked, "tos" if kind == "IPv4" else "tc", 0xB8 | theirs)
                 content = Ether(src=REMOTE, dst=LOCAL) / marked / UDP(sport=1, dport=2) / Raw(bytes(50))
                 yield Case(f"ECN, {kind} inside", f"{mine} over {theirs}", packet(family, content, **{field: mine}))
-        for words in range(16):
-            short = _mended(_poke(_poke(whole, 14, 4 << 4 | words), 15, 2))
-            yield Case("ECN, IHL inside", f"3 over 2, {words}", packet(family, Raw(short), **{field: 3}))
+    for words in range(16):
+        short = _mended(_poke(_poke(whole, 14, 4 << 4 | words), 15, 2))
+        yield Case("ECN, IHL inside", f"3 over 2, {words}", packet(family, Raw(short), **{field: 3}))
+    inner6 = bytes(Ether(src=REMOTE, dst=LOCAL) / IPv6(**INNER[6], tc=2) / UDP() / Raw(bytes(60)))
+    for version in range(16):
+        other = _poke(inner6, 14, version << 4)
+        yield Case("ECN, IPv6 version inside", f"3 over {version}", packet(family, Raw(other), **{field: 3}))
     for mine in MARKS:
         plain = Ether(src=REMOTE, dst=LOCAL, type=0x88B5) / Raw(bytes(60))
         yield Case("ECN, no IP inside", f"{mine}", packet(family, plain, **{field: mine}))
@@ -355,14 +398,7 @@ def _tenant_ipv6() -> Iterator[Case]:
         yield Case("tenant next header", f"{number}", _poke(whole, 20, number))
     for limit in (0, 1, 2, 64, 255):
         yield Case("tenant hop limit", f"{limit}", _tenant(IPv6(**INNER[6], hlim=limit), UDP()))
-    extensions: dict[str, list[Packet]] = {
-        "hop-by-hop": [IPv6ExtHdrHopByHop()],
-        "destination options": [IPv6ExtHdrDestOpt()],
-        "routing": [IPv6ExtHdrRouting()],
-        "fragment": [IPv6ExtHdrFragment(m=1)],
-        "all": [IPv6ExtHdrHopByHop(), IPv6ExtHdrDestOpt(), IPv6ExtHdrRouting(), IPv6ExtHdrFragment(offset=8)],
-    }
-    for name, headers in extensions.items():
+    for name, headers in EXTENSIONS.items():
         made = _tenant(IPv6(**INNER[6], tc=0xBA, hlim=7), *headers, UDP(sport=1, dport=2))
         yield Case("tenant extension headers", name, made)
     for address in ("::", "::1", "ff02::1", OURS[6], PEER[6]):

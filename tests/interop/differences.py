@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from crafted import Case
+from crafted import DEVICE_MAC, Case
 from outer_fields import differing, fields
 
 
@@ -46,6 +46,13 @@ IP_FIELDS = {"traffic class", "ttl", "flags"}
 """Fields of the outer header that may come from an inner one."""
 
 
+IMPOSSIBLE_SOURCES = (
+    *("0.0.0.0", "255.255.255.255", "224.0.0.1", "127.0.0.1", "10.0.0.1", "10.0.0.255"),
+    *("::", "::1", "ff02::1", "fd00::1"),
+)
+"""Nobody's, several hosts', those of the host itself, and the subnet's broadcast address."""
+
+
 def _behind_tags(frame: bytes) -> tuple[int, int, bytes]:
     """How many VLAN tags a frame has, and its EtherType and payload behind them."""
     start, tags = 12, 0
@@ -76,11 +83,12 @@ def _differ_in(outcome: Outcome, allowed: set[str]) -> bool:
 
 
 def _kernel_marked(outcome: Outcome) -> bool:
-    """Whether both passed one inner frame on, and the kernel alone changed ToS and header checksum in it."""
+    """Whether both passed one inner frame on, and the kernel alone changed a mark in it, and IPv4's header checksum."""
     if [len(outcome.core), len(outcome.kernel)] != [1, 1]:
         return False
     core, kernel = outcome.core[0], outcome.kernel[0]
-    return core == kernel[:15] + core[15:16] + kernel[16:24] + core[24:26] + kernel[26:]
+    changed = {number for number, pair in enumerate(zip(core, kernel, strict=True)) if pair[0] != pair[1]}
+    return changed <= ({15, 24, 25} if core[12:14] == b"\x08\x00" else {15})
 
 
 def _kernel_fragments(outcome: Outcome) -> bool:
@@ -108,7 +116,9 @@ BROADCAST = Difference(
 )
 SOURCES = Difference(
     "Source addresses that cannot be",
-    lambda case, outcome: outcome.only_core and case.group in ("IPv4 source", "IPv6 source"),
+    lambda case, outcome: (
+        outcome.only_core and case.group in ("IPv4 source", "IPv6 source") and case.value in IMPOSSIBLE_SOURCES
+    ),
 )
 CUT_IP = Difference(
     "Inner IP headers that are cut off",
@@ -120,9 +130,31 @@ MISREAD = Difference(
         case.group == "ECN, bad version inside" and outcome.only_core and _misread_ip(outcome.core[0])
     ),
 )
-MISREAD_IHL = Difference(
+MISREAD_MARKED = Difference(
     MISREAD.name,
-    lambda case, outcome: case.group == "ECN, IHL inside" and _kernel_marked(outcome) and _misread_ip(outcome.core[0]),
+    lambda case, outcome: (
+        case.group in ("ECN, IHL inside", "ECN, IPv6 version inside")
+        and _kernel_marked(outcome)
+        and _misread_ip(outcome.core[0])
+    ),
+)
+OPTIONS = Difference(
+    "IPv4 options that are wrong, and source routes",
+    lambda case, outcome: (
+        outcome.only_core
+        and case.group == "IPv4 options"
+        and (case.value.startswith("a length") or case.value.endswith("source route"))
+    ),
+    families=(4,),
+)
+EXTENSION_HEADERS = Difference(
+    "IPv6 extension headers",
+    lambda case, outcome: outcome.only_kernel and outcome.to_host and case.group == "extension headers",
+    families=(6,),
+)
+DEVICE = Difference(
+    "Frames from the device's own MAC address",
+    lambda case, outcome: outcome.only_core and case.name == f"inner source MAC: {DEVICE_MAC}",
 )
 CUT_TENANT = Difference(CUT_IP.name, lambda case, outcome: outcome.only_core and _cut_ip(case.frame))
 MISREAD_TENANT = Difference(
@@ -159,7 +191,18 @@ TTL_0 = Difference(
     settings=("inherit",),
 )
 
-DECAPSULATION: Sequence[Difference] = (TAG, TWO_TAGS, BROADCAST, SOURCES, CUT_IP, MISREAD, MISREAD_IHL)
+DECAPSULATION: Sequence[Difference] = (
+    TAG,
+    TWO_TAGS,
+    BROADCAST,
+    SOURCES,
+    OPTIONS,
+    EXTENSION_HEADERS,
+    CUT_IP,
+    MISREAD,
+    MISREAD_MARKED,
+    DEVICE,
+)
 ENCAPSULATION: Sequence[Difference] = (
     CUT_TENANT,
     MISREAD_TENANT,

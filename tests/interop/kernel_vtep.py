@@ -5,7 +5,7 @@ import select
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
-from crafted import LOCAL, OURS, PEER, PEER_MAC, REMOTE, UNDERLAY_MTU, VNI, VTEP_MAC, packet
+from crafted import DEVICE_MAC, LOCAL, OURS, PEER, PEER_MAC, REMOTE, UNDERLAY_MTU, VNI, VTEP_MAC, packet
 from kernel_lab.offload import offloads_off
 from scapy.layers.l2 import Ether
 from scapy.packet import Raw
@@ -52,7 +52,7 @@ class KernelVtep:
         vtep.sysctl("net/ipv6/conf/default/disable_ipv6", 1)
         # Without a device of the underlay, so that its own MTU may be above that.
         vtep.run(
-            f"ip link add vx mtu 3000 type vxlan id {VNI} dstport 4789 local {OURS[self.family]} "
+            f"ip link add vx address {DEVICE_MAC} mtu 3000 type vxlan id {VNI} dstport 4789 local {OURS[self.family]} "
             f"srcport 49152 65535 nolearning {device}"
         )
         with vtep:

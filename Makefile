@@ -70,7 +70,7 @@ demo: .venv/stamp
 	@$(ENTER) vtep-sim demo $(ARGS)
 
 live-demo: .venv/stamp
-	@$(ENTER) vtep-sim live-demo $(ARGS)
+	@$(ENTER) vtep-sim live-demo --optimize $(ARGS)
 
 test: .venv/stamp
 	$(ENTER) python -m pytest -n $(JOBS) --dist loadgroup $(ARGS)

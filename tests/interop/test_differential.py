@@ -1,7 +1,6 @@
 """The same crafted frames into the kernel's VXLAN device and into the core: every difference is one that is listed."""
 
 from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
 
 import pytest
 from crafted import (
@@ -37,7 +36,6 @@ SETTINGS = {
 }
 """Lines of the tunnel, and the options of the kernel's device which do the same."""
 CHECKSUMS = {("fixed", 4): False, ("fixed", 6): True, ("inherit", 4): True, ("inherit", 6): False}
-DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "kernel-differences.md"
 
 
 def config_of(family: int, setting: str) -> str:
@@ -150,10 +148,3 @@ def test_encapsulation(simulator: Simulator, family: int, setting: str) -> None:
 
         listed = [rule for rule in ENCAPSULATION if family in rule.families and setting in rule.settings]
         judge(encapsulation(), run, same, listed)
-
-
-def test_the_document_explains_every_difference() -> None:
-    text = DOCUMENT.read_text()
-    for rule in (*DECAPSULATION, *ENCAPSULATION):
-        assert f"### {rule.name}\n" in text, rule.name
-    assert text.count("\n### ") == len({rule.name for rule in (*DECAPSULATION, *ENCAPSULATION)})

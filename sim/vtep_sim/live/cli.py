@@ -1,5 +1,6 @@
 """The command `vtep-sim live`."""
 
+import signal
 from pathlib import Path
 from typing import Annotated
 
@@ -114,6 +115,7 @@ def live_demo(
     if missing:
         message(f"error: {missing}")
         raise typer.Exit(REFUSED)
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)  # also then everything is removed
     try:
         steps = run_demo(
             data_width=data_width,
@@ -126,5 +128,7 @@ def live_demo(
     except CommandError as error:
         message(f"error: {error}")
         raise typer.Exit(BROKEN) from None
+    finally:
+        signal.signal(signal.SIGTERM, before)
     if any(step.passed is False for step in steps):
         raise typer.Exit(DIFFERENT)

@@ -24,14 +24,17 @@ MTU_PLACE = ENCAP_PLACE + ENCAP_REASONS.index("mtu")
 
 MAX_WAIT = 64
 
+FAST_LANES = 8
+"""From so many byte lanes on, the clock is to be a high one, and what is in a RAM passes a register."""
+
 
 class Collector(wiring.Component):
     """Counts ports and reasons in short tallies, and empties these one after the other.
 
-    A round through all places never ends. A place takes 2 clocks to be emptied, and ``wait`` at most until the event is
-    taken. A visit goes in between, one after each place at most. After a command there is a round through what was put
-    aside. So a tally is emptied after two rounds, with as many visits, at the latest (a command puts it aside, which
-    empties it, too), and has the width for events in all these clocks: none ever overflows.
+    A round through all places never ends. A place takes 2 clocks to be emptied, from `FAST_LANES` on 3, and ``wait`` at
+    most until the event is taken. A visit goes in between, one after each place at most. After a command there is a
+    round through what was put aside. So a tally is emptied after two rounds, with as many visits, at the latest (a
+    command puts it aside, which empties it, too), and has the width for events in all these clocks: none overflows.
 
     Parameters
     ----------
@@ -71,7 +74,8 @@ class Collector(wiring.Component):
         self._data_width = parameters.data_width
         check_range("wait", wait, 1, MAX_WAIT)
         # Two rounds with as many visits, the clock in which a command puts aside, and one for the second RAM's turn.
-        self.interval = 2 * (2 * PLACES * (2 + wait)) + 2
+        self._registered = parameters.lanes >= FAST_LANES
+        self.interval = 2 * (2 * PLACES * (2 + self._registered + wait)) + 2
         self._frame_bits = self.interval.bit_length()
         self._byte_bits = (self.interval * parameters.lanes).bit_length()
         watched = wiring.Signature(
@@ -110,18 +114,22 @@ class Collector(wiring.Component):
         first, second = Signal(init=1), Signal()
         takes = Signal()
         left = Signal(range(PLACES + 1))  # places with something aside
-        aside = Signal()
+        aside = Signal()  # there are such
         epoch_then, epoch_now = Signal(), Signal()
-        m.d.comb += [
-            takes.eq(first & ~set_aside & self.cleared),
-            aside.eq(left != 0),
-            epoch_now.eq(Mux(first, epoch ^ aside, epoch_then)),
-        ]
+        m.d.comb += takes.eq(first & ~set_aside & self.cleared)
+        if not self._registered:  # else it is found out a clock ahead
+            m.d.comb += aside.eq(left != 0)
+        m.d.comb += epoch_now.eq(Mux(first, epoch ^ aside, epoch_then))
         m.d.sync += epoch_then.eq(epoch_now)
 
         shape = data.StructLayout({"frames": self._frame_bits, "bytes": self._byte_bits})
         sums = self._elaborate_ports(m, shape, takes, aside, set_aside)
         count = self._elaborate_reasons(m, takes | second, epoch, epoch_now)
+        last = second
+        if self._registered:
+            # A clock later, both of them.
+            early, count, last = count, Signal.like(count, name="count"), Signal(name="third")
+            m.d.sync += [count.eq(early), last.eq(second)]
 
         turn, place = Signal(range(PLACES), init=1), Signal(range(PLACES))
         visiting, current, old = Signal(), Signal(), Signal()
@@ -139,9 +147,16 @@ class Collector(wiring.Component):
             ]
             with m.If(aside & ~visiting):
                 m.d.sync += left.eq(left - 1)
+                if self._registered:
+                    m.d.sync += aside.eq(left != 1)
         with m.Else():
             m.d.sync += old.eq(self.earlier)
-        with m.If(second):
+        if self._registered:
+            with m.If(second):
+                m.d.sync += second.eq(0)
+                with m.If(of_reason):
+                    m.d.sync += total.frames.eq(count)
+        with m.If(last):
             m.d.sync += [second.eq(0), self.valid.eq(1)]
             with m.If(of_reason):
                 m.d.sync += total.frames.eq(total.frames + count)
@@ -153,6 +168,8 @@ class Collector(wiring.Component):
                 m.d.sync += [visiting.eq(0), place.eq(turn), turn.eq(Mux(turn == PLACES - 1, 0, turn + 1))]
         with m.If(self.command):
             m.d.sync += left.eq(PLACES)
+            if self._registered:
+                m.d.sync += aside.eq(1)
         m.d.comb += [
             self.place.eq(place),
             self.frames.eq(total.frames),

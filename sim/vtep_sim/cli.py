@@ -189,7 +189,14 @@ def bench(
             show_default=False,
         ),
     ] = None,
-    clock_mhz: Annotated[float, typer.Option(help="Clock that the rates of rfc2544 refer to.", min=0.001)] = 156.25,
+    clock_mhz: Annotated[
+        float | None,
+        typer.Option(
+            help="Clock that the rates of rfc2544 refer to; 156.25 by default, with --resume that of those there.",
+            min=0.001,
+            show_default=False,
+        ),
+    ] = None,
     resume: Annotated[
         bool,
         typer.Option(
@@ -201,7 +208,7 @@ def bench(
 ) -> None:
     """Measure rate, latency, the terms of RFC 2544, simulation speed, area, clock and fill; what was there stays."""
     # Scapy, the synthesis flow and the cocotb bench are not what `run` should wait for.
-    from .bench.results import PARTS
+    from .bench.results import PARTS, measured_clocks
     from .bench.run import run_bench
     from .synth import ToolError
 
@@ -211,11 +218,12 @@ def bench(
             raise UsageError(f"--only {unknown[0]}: there are {', '.join(PARTS)}")
         for width in data_width or ():
             make_parameters(width, Mode.STORE_AND_FORWARD, Mode.STORE_AND_FORWARD)
+        clock = clock_mhz or max(measured_clocks(folder) if resume else (), default=156.25)
         command = ["vtep-sim bench", *(f"--only {part}" for part in only or ())]
         command += [f"--data-width {width}" for width in data_width or ()]
         command += [f"--mode {chosen.value}" for chosen in mode or ()]
         command += [f"--block '{part}'" for part in block or ()]
-        command += [f"--clock-mhz {clock_mhz:g}"] if clock_mhz != 156.25 else []
+        command += [f"--clock-mhz {clock:g}"] if clock != 156.25 else []
         try:
             lines = run_bench(
                 folder,
@@ -223,7 +231,7 @@ def bench(
                 data_width or DATA_WIDTHS,
                 mode or list(Mode),
                 blocks=block or (),
-                clock_mhz=clock_mhz,
+                clock_mhz=clock,
                 resume=resume,
                 command=" ".join(command),
                 message=message,

@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from outer_fields import ones_sum
 from scapy.layers.inet import IP, TCP, UDP
 from scapy.layers.inet6 import (
     IPv6,
@@ -16,6 +15,8 @@ from scapy.layers.inet6 import (
 from scapy.layers.l2 import Dot1AD, Dot1Q, Ether
 from scapy.layers.vxlan import VXLAN
 from scapy.packet import Packet, Raw
+
+from helpers.octets import ones_sum, tag
 
 VTEP_MAC, PEER_MAC = "02:00:00:00:00:01", "02:00:00:00:00:02"
 OURS, PEER = {4: "10.0.0.1", 6: "fd00::1"}, {4: "10.0.0.2", 6: "fd00::2"}
@@ -45,6 +46,8 @@ IPV4_OPTIONS = {
     "strict source route": bytes([137, 7, 4, 10, 0, 0, 9, 0]),
     "an unknown one": bytes([30, 4, 0, 0]),
 }
+TPIDS = {"Dot1Q": 0x8100, "Dot1AD": 0x88A8}
+"""By the names that Scapy has for them."""
 MARKS = range(4)
 RIGHT = ("nothing", "odd")
 
@@ -93,6 +96,10 @@ def packet(family: int, content: Packet | None = None, **fields: Any) -> bytes:
     return bytes(head / Raw(bytes(content or inner())))
 
 
+def _mac(address: str) -> bytes:
+    return bytes.fromhex(address.replace(":", ""))
+
+
 def _poke(frame: bytes, offset: int, value: int, size: int = 1) -> bytes:
     return frame[:offset] + value.to_bytes(size) + frame[offset + size :]
 
@@ -117,49 +124,63 @@ def decapsulation(family: int) -> Iterator[Case]:
 def _ethernet(family: int) -> Iterator[Case]:
     good = packet(family)
     for address in (VTEP_MAC, "02:00:00:00:00:99", "ff:ff:ff:ff:ff:ff", "01:00:5e:00:00:01", "33:33:00:00:00:01"):
-        yield Case("outer destination MAC", address, bytes.fromhex(address.replace(":", "")) + good[6:])
+        yield Case("outer destination MAC", address, _mac(address) + good[6:])
     for source in ("ff:ff:ff:ff:ff:ff", "00:00:00:00:00:00", VTEP_MAC):
-        yield Case("outer source MAC", source, good[:6] + bytes.fromhex(source.replace(":", "")) + good[12:])
+        yield Case("outer source MAC", source, good[:6] + _mac(source) + good[12:])
     for kind in ETHERTYPES:
         yield Case("EtherType", f"{kind:#06x}", _poke(good, 12, kind, 2))
-    for tag in (Dot1Q, Dot1AD):
+    for name, tpid in TPIDS.items():
         for vlan in (0, 1, 4095):
-            tagged = good[:12] + bytes(tag(vlan=vlan, type=int.from_bytes(good[12:14])))
-            kind = b"\x81\x00" if tag is Dot1Q else b"\x88\xa8"
-            yield Case("one outer tag", f"{tag.__name__} VID {vlan}", good[:12] + kind + tagged[12:] + good[14:])
-            twice = good[:12] + kind + tagged[12:14] + kind + tagged[12:] + good[14:]
-            yield Case("two outer tags", f"{tag.__name__} VID {vlan}", twice)
+            once = tag(good, vlan, tpid)
+            yield Case("one outer tag", f"{name} VID {vlan}", once)
+            yield Case("two outer tags", f"{name} VID {vlan}", tag(once, vlan, tpid))
+
+
+def _with_options(frame: bytes, options: bytes) -> bytes:
+    """Put options behind an IPv4 header without."""
+    longer = frame[:34] + options + frame[34:]
+    return _mended(_poke(_poke(longer, 14, 4 << 4 | 5 + len(options) // 4), 16, len(longer) - 14, 2))
+
+
+def _ipv4_fields(good: bytes, whose: str = "") -> Iterator[Case]:
+    """Fields of an IPv4 header, of the underlay's or of a tenant's packet: groups begin with ``whose``."""
+    for version in range(16):
+        yield Case(f"{whose}IPv4 version", f"{version}", _mended(_poke(good, 14, version << 4 | 5)))
+    for words in range(16):
+        yield Case(f"{whose}IHL without options", f"{words}", _mended(_poke(good, 14, 4 << 4 | words)))
+    for words in range(6, 16):
+        made = _with_options(good, b"\x01" * (4 * (words - 5)))
+        yield Case(f"{whose}IPv4 options, no operation", f"{words} words", made)
+    for number in (1, 0x7FFF, 0xFFFF):
+        yield Case(f"{whose}identification", f"{number:#x}", _mended(_poke(good, 18, number, 2)))
+    for bit in range(16):
+        yield Case(f"{whose}flags and offset", f"bit {bit}", _mended(_poke(good, 20, 1 << bit, 2)))
+    for protocol in range(256):
+        yield Case(f"{whose}protocol", f"{protocol}", _mended(_poke(good, 23, protocol)))
+    for bit in range(16):
+        wrong = int.from_bytes(good[24:26]) ^ 1 << bit
+        yield Case(f"{whose}header checksum", f"bit {bit} wrong", _poke(good, 24, wrong, 2))
+
+
+def _ipv6_fields(good: bytes, whose: str = "") -> Iterator[Case]:
+    """The same of an IPv6 header."""
+    for version in range(16):
+        yield Case(f"{whose}IPv6 version", f"{version}", _poke(good, 14, version << 4 | good[14] & 15))
+    for number in range(256):
+        yield Case(f"{whose}next header", f"{number}", _poke(good, 20, number))
 
 
 def _ipv4() -> Iterator[Case]:
     good = packet(4)
-    for version in range(16):
-        yield Case("IPv4 version", f"{version}", _mended(_poke(good, 14, version << 4 | 5)))
-    for words in range(16):
-        yield Case("IHL without options", f"{words}", _mended(_poke(good, 14, 4 << 4 | words)))
-    for words in range(6, 16):
-        options = b"\x01" * (4 * (words - 5))
-        body = good[14:34] + options + good[34:]
-        made = _poke(_poke(good[:14] + body, 14, 4 << 4 | words), 16, len(body), 2)
-        yield Case("IPv4 options, no operation", f"{words} words", _mended(made))
+    yield from _ipv4_fields(good)
     for name, options in IPV4_OPTIONS.items():
-        body = good[14:34] + options + good[34:]
-        made = _poke(_poke(good[:14] + body, 14, 4 << 4 | 5 + len(options) // 4), 16, len(body), 2)
-        yield Case("IPv4 options", name, _mended(made))
+        yield Case("IPv4 options", name, _with_options(good, options))
     for mark in range(256):
         yield Case("ToS", f"{mark:#04x}", _mended(_poke(good, 15, mark)))
     for wrong in (0, 1, 19, 20, 27, 28, 35, 36, 49, 50, len(good) - 15, len(good) - 13, 0xFFFF):
         yield Case("total length", f"{wrong} of {len(good) - 14}", _mended(_poke(good, 16, wrong, 2)))
-    for number in (1, 0x7FFF, 0xFFFF):
-        yield Case("identification", f"{number:#x}", _mended(_poke(good, 18, number, 2)))
-    for bit in range(16):
-        yield Case("flags and offset", f"bit {bit}", _mended(_poke(good, 20, 1 << bit, 2)))
     for ttl in (0, 1, 2, 255):
         yield Case("TTL", f"{ttl}", _mended(_poke(good, 22, ttl)))
-    for protocol in range(256):
-        yield Case("protocol", f"{protocol}", _mended(_poke(good, 23, protocol)))
-    for bit in range(16):
-        yield Case("header checksum", f"bit {bit} wrong", _poke(good, 24, int.from_bytes(good[24:26]) ^ 1 << bit, 2))
     for address in ("10.0.0.3", "10.0.0.255", "255.255.255.255", "224.0.0.1", "239.9.9.9", "0.0.0.0", "127.0.0.1"):
         yield Case("IPv4 destination", address, packet(4, dst=address))
     for address in ("0.0.0.0", "255.255.255.255", "224.0.0.1", "127.0.0.1", "10.0.0.1", "10.0.0.255", "203.0.113.9"):
@@ -168,8 +189,7 @@ def _ipv4() -> Iterator[Case]:
 
 def _ipv6() -> Iterator[Case]:
     good = packet(6)
-    for version in range(16):
-        yield Case("IPv6 version", f"{version}", _poke(good, 14, version << 4 | good[14] & 15))
+    yield from _ipv6_fields(good)
     for mark in range(256):
         yield Case("traffic class", f"{mark:#04x}", _poke(good, 14, 0x6000 | mark << 4, 2))
     for label in (1, 0xFFFFF):
@@ -177,8 +197,6 @@ def _ipv6() -> Iterator[Case]:
     length = len(good) - 54
     for wrong in (0, 1, 7, 8, 15, 16, 29, 30, length - 1, length + 1, 0xFFFF):
         yield Case("payload length", f"{wrong} of {length}", _poke(good, 18, wrong, 2))
-    for number in range(256):
-        yield Case("next header", f"{number}", _poke(good, 20, number))
     for name, headers in EXTENSIONS.items():
         yield Case("extension headers", name, _with_headers(good, headers))
     for limit in (0, 1, 255):
@@ -245,22 +263,19 @@ def _inner_frames(family: int) -> Iterator[Case]:
     whole = bytes(inner(length=128))
     for length in range(80):
         yield Case("inner length", f"{length}", packet(family, Raw(whole[:length])))
-    for tag in (Dot1Q, Dot1AD):
+    for layer in (Dot1Q, Dot1AD):
+        tpid = TPIDS[layer.__name__]
         for vlan in (0, 5, 4095):
-            head = (
-                Ether(src=REMOTE, dst=LOCAL)
-                / tag(vlan=vlan)
-                / IP(src="192.0.2.2", dst="192.0.2.1")
-                / UDP()
-                / Raw(bytes(60))
-            )
-            yield Case("inner tag", f"{tag.__name__} VID {vlan}", packet(family, head))
-            yield Case("two inner tags", f"{tag.__name__} VID {vlan}", packet(family, _tagged_twice(whole, tag, vlan)))
+            head = Ether(src=REMOTE, dst=LOCAL) / layer(vlan=vlan)
+            content = head / IP(src="192.0.2.2", dst="192.0.2.1") / UDP() / Raw(bytes(60))
+            value = f"{layer.__name__} VID {vlan}"
+            yield Case("inner tag", value, packet(family, content))
+            yield Case("two inner tags", value, packet(family, Raw(tag(tag(whole, vlan, tpid), 7, tpid))))
     for kind in ETHERTYPES:
         frame = _poke(whole, 12, kind, 2)
         yield Case("inner EtherType", f"{kind:#06x}", packet(family, Raw(frame)))
     for address in ("ff:ff:ff:ff:ff:ff", "01:00:5e:00:00:01", "00:00:00:00:00:00", REMOTE, DEVICE_MAC):
-        raw = bytes.fromhex(address.replace(":", ""))
+        raw = _mac(address)
         yield Case("inner destination MAC", address, packet(family, Raw(raw + whole[6:])))
         yield Case("inner source MAC", address, packet(family, Raw(whole[:6] + raw + whole[12:])))
     field = "tos" if family == 4 else "tc"
@@ -291,11 +306,6 @@ def _inner_frames(family: int) -> Iterator[Case]:
             yield Case("ECN, bad version inside", value, packet(family, Raw(bad), **{field: mine}))
         for cut in range(14, 36):
             yield Case("ECN, cut inside", f"{mine}, {cut} bytes", packet(family, Raw(whole[:cut]), **{field: mine}))
-
-
-def _tagged_twice(frame: bytes, tag: type[Packet], vlan: int) -> bytes:
-    kind = (0x8100 if tag is Dot1Q else 0x88A8).to_bytes(2)
-    return frame[:12] + kind + (7).to_bytes(2) + kind + vlan.to_bytes(2) + frame[12:]
 
 
 def _ends(family: int) -> Iterator[Case]:
@@ -333,51 +343,35 @@ def _tenant_ethernet() -> Iterator[Case]:
         yield Case("tenant EtherType", f"{kind:#06x}", _poke(whole, 12, kind, 2))
     odd = ("ff:ff:ff:ff:ff:ff", "01:00:5e:00:00:01", "33:33:00:00:00:01", "00:00:00:00:00:00")
     for address in (*odd, "01:80:c2:00:00:00", "52:54:00:00:77:77", LOCAL):
-        yield Case("tenant destination MAC", address, bytes.fromhex(address.replace(":", "")) + whole[6:])
+        yield Case("tenant destination MAC", address, _mac(address) + whole[6:])
     for address in (*odd, VTEP_MAC, REMOTE):
-        source = bytes.fromhex(address.replace(":", ""))
+        source = _mac(address)
         yield Case("tenant source MAC", address, whole[:6] + source + whole[12:])
     packets = {
         "IPv4": whole,
         "IPv6": _tenant(IPv6(**INNER[6], tc=0xBA, hlim=9), UDP()),
     }
-    for tag in (Dot1Q, Dot1AD):
+    for name, tpid in TPIDS.items():
         for kind, frame in packets.items():
             for vlan in (0, 5, 4095):
-                value = f"{tag.__name__} VID {vlan}, {kind}"
-                once = frame[:12] + ((0x8100 if tag is Dot1Q else 0x88A8) << 16 | vlan).to_bytes(4) + frame[12:]
+                value = f"{name} VID {vlan}, {kind}"
+                once, twice = tag(frame, vlan, tpid), tag(tag(frame, vlan, tpid), 7, tpid)
                 yield Case("tenant tag", value, once)
-                yield Case("two tenant tags", value, _tagged_twice(frame, tag, vlan))
-                yield Case("three tenant tags", value, _tagged_twice(once, tag, vlan))
+                yield Case("two tenant tags", value, twice)
+                yield Case("three tenant tags", value, tag(tag(once, vlan, tpid), 7, tpid))
 
 
 def _tenant_ipv4() -> Iterator[Case]:
     whole = _tenant_telling()
-    for version in range(16):
-        yield Case("tenant IPv4 version", f"{version}", _mended(_poke(whole, 14, version << 4 | 5)))
-    for words in range(16):
-        yield Case("tenant IHL without options", f"{words}", _mended(_poke(whole, 14, 4 << 4 | words)))
-    for words in range(6, 16):
-        longer = whole[:34] + b"\x01" * (4 * (words - 5)) + whole[34:]
-        longer = _poke(_poke(longer, 14, 4 << 4 | words), 16, len(longer) - 14, 2)
-        yield Case("tenant IPv4 options", f"{words} words", _mended(longer))
+    yield from _ipv4_fields(whole, "tenant ")
     for mark in range(256):
         yield Case("tenant ToS", f"{mark:#04x}", _tenant(IP(**INNER[4], tos=mark), UDP(sport=1, dport=2)))
     for wrong in (0, 1, 19, 20, 27, 28, len(whole) - 15, len(whole) - 13, 0xFFFF):
         yield Case("tenant total length", f"{wrong} of {len(whole) - 14}", _mended(_poke(whole, 16, wrong, 2)))
-    for number in (1, 0x7FFF, 0xFFFF):
-        yield Case("tenant identification", f"{number:#x}", _mended(_poke(whole, 18, number, 2)))
-    for bit in range(16):
-        yield Case("tenant flags and offset", f"bit {bit}", _mended(_poke(whole, 20, 1 << bit, 2)))
     for flags in ("", "DF", "MF", "evil", "DF+MF"):
         yield Case("tenant flags", flags or "none", _tenant(IP(**INNER[4], flags=flags), UDP()))
     for ttl in (0, 1, 2, 64, 255):
         yield Case("tenant TTL", f"{ttl}", _tenant(IP(**INNER[4], ttl=ttl), UDP()))
-    for protocol in range(256):
-        yield Case("tenant protocol", f"{protocol}", _mended(_poke(whole, 23, protocol)))
-    for bit in range(16):
-        wrong = int.from_bytes(whole[24:26]) ^ 1 << bit
-        yield Case("tenant header checksum", f"bit {bit} wrong", _poke(whole, 24, wrong, 2))
     for address in ("0.0.0.0", "255.255.255.255", "224.0.0.1", "127.0.0.1", OURS[4], PEER[4]):
         yield Case("tenant IPv4 destination", address, _tenant(IP(**{**INNER[4], "dst": address}), UDP()))
         yield Case("tenant IPv4 source", address, _tenant(IP(**{**INNER[4], "src": address}), UDP()))
@@ -385,8 +379,7 @@ def _tenant_ipv4() -> Iterator[Case]:
 
 def _tenant_ipv6() -> Iterator[Case]:
     whole = _tenant(IPv6(**INNER[6], tc=0xBA, hlim=9), UDP(sport=1, dport=2))
-    for version in range(16):
-        yield Case("tenant IPv6 version", f"{version}", _poke(whole, 14, version << 4 | whole[14] & 15))
+    yield from _ipv6_fields(whole, "tenant ")
     for mark in range(256):
         yield Case("tenant traffic class", f"{mark:#04x}", _tenant(IPv6(**INNER[6], tc=mark), TCP(sport=1, dport=2)))
     for label in (1, 0xFFFFF):
@@ -394,8 +387,6 @@ def _tenant_ipv6() -> Iterator[Case]:
     length = len(whole) - 54
     for wrong in (0, 1, 7, 8, length - 1, length + 1, 0xFFFF):
         yield Case("tenant payload length", f"{wrong} of {length}", _poke(whole, 18, wrong, 2))
-    for number in range(256):
-        yield Case("tenant next header", f"{number}", _poke(whole, 20, number))
     for limit in (0, 1, 2, 64, 255):
         yield Case("tenant hop limit", f"{limit}", _tenant(IPv6(**INNER[6], hlim=limit), UDP()))
     for name, headers in EXTENSIONS.items():
@@ -413,7 +404,7 @@ def _tenant_lengths() -> Iterator[Case]:
     whole = _tenant(IPv6(**INNER[6], tc=0xBA, hlim=7), TCP())
     for length in range(14, 100):
         yield Case("tenant length, IPv6", f"{length}", whole[:length])
-    tagged = whole[:12] + (0x8100 << 16 | 5).to_bytes(4) + whole[12:]
+    tagged = tag(whole, 5)
     for length in range(14, 64):
         yield Case("tenant length, a tag", f"{length}", tagged[:length])
     for length in (1500, 1513, 1514):

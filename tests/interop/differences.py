@@ -21,6 +21,11 @@ class Outcome:
         return bool(self.core) and not self.kernel
 
     @property
+    def one_each(self) -> bool:
+        """Whether both passed one frame on."""
+        return len(self.core) == len(self.kernel) == 1
+
+    @property
     def only_kernel(self) -> bool:
         """Whether the kernel alone did."""
         return bool(self.kernel) and not self.core
@@ -77,14 +82,12 @@ def _misread_ip(frame: bytes) -> bool:
 
 def _differ_in(outcome: Outcome, allowed: set[str]) -> bool:
     """Whether both passed one packet on, and these agree but for some of these fields."""
-    if [len(outcome.core), len(outcome.kernel)] != [1, 1]:
-        return False
-    return differing(outcome.core[0], outcome.kernel[0]) <= allowed
+    return outcome.one_each and differing(outcome.core[0], outcome.kernel[0]) <= allowed
 
 
 def _kernel_marked(outcome: Outcome) -> bool:
     """Whether both passed one inner frame on, and the kernel alone changed a mark in it, and IPv4's header checksum."""
-    if [len(outcome.core), len(outcome.kernel)] != [1, 1]:
+    if not outcome.one_each:
         return False
     core, kernel = outcome.core[0], outcome.kernel[0]
     changed = {number for number, pair in enumerate(zip(core, kernel, strict=True)) if pair[0] != pair[1]}

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from helpers.octets import ones_sum
+
 
 def fields(frame: bytes) -> dict[str, Any]:
     """Fields of a VXLAN packet that have to agree: all but those that each VTEP chooses.
@@ -33,12 +35,3 @@ def differing(one: bytes, other: bytes) -> set[str]:
     """Names of the fields in which two packets do not agree."""
     mine, theirs = fields(one), fields(other)
     return {name for name in mine | theirs if mine.get(name) != theirs.get(name)}
-
-
-def ones_sum(octets: bytes) -> int:
-    """Sum in one's complement of the 16-bit words, the last one filled with zeros (RFC 1071)."""
-    octets += bytes(len(octets) & 1)
-    total = sum(int.from_bytes(octets[i : i + 2]) for i in range(0, len(octets), 2))
-    while total >> 16:
-        total = (total & 0xFFFF) + (total >> 16)
-    return total

@@ -23,6 +23,7 @@ __all__ = [
     "TITLES",
     "load_parts",
     "markdown",
+    "measured_clocks",
     "present_keys",
     "save_part",
     "summary",
@@ -103,6 +104,11 @@ def present_keys(folder: Path, part: str, key: Sequence[str]) -> set[tuple[Any, 
     """Values of the fields ``key`` of the entries that are there of the present core, made with the present tools."""
     rows, tools = load_parts(folder).get(part, {"entries": []})["entries"], tool_versions()
     return {tuple(row[name] for name in key) for row in rows if not _is_older(row) and row.get("tools") == tools}
+
+
+def measured_clocks(folder: Path) -> set[float]:
+    """Clocks in MHz that the rates of rfc2544 refer to which are there: one at most, if `run_bench` wrote them."""
+    return {row["clock_mhz"] for row in load_parts(folder).get("rfc2544", {"entries": []})["entries"]}
 
 
 def _is_older(row: dict[str, Any]) -> bool:

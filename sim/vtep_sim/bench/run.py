@@ -16,10 +16,9 @@ from .bubbles import MIX, Rate, measure_bubbles
 from .fill import CASES, Case, Fill, measure_fill
 from .latency import Latency, measure_latency
 from .plot import plot
-from .results import load_parts, markdown, present_keys, save_part, summary
+from .results import load_parts, markdown, measured_clocks, present_keys, save_part, summary
 from .rfc2544 import PATTERNS, TRAFFICS, Benchmark, measure_rfc2544
 from .speed import HARNESSES, Speed, measure_cocotb, measure_harness, training_for
-from .speed import TRAFFICS as SPEED_TRAFFICS
 from .traffic import INNER_LENGTHS, UNDERLAYS
 from .updates import UpdateRate, measure_updates
 
@@ -91,7 +90,7 @@ def _speeds(message: Message) -> Iterator[Speed]:
     parameters = make_parameters(64, Mode.STORE_AND_FORWARD, Mode.STORE_AND_FORWARD)
     for name, training in zip(HARNESSES, (None, training_for(parameters)), strict=True):
         with Simulator(parameters, training=training, message=message) as simulator:
-            for traffic in SPEED_TRAFFICS:
+            for traffic in TRAFFICS:
                 yield measure_harness(simulator, name=name, traffic=traffic)
     yield from measure_cocotb(parameters, message)
 
@@ -166,11 +165,9 @@ def run_bench(
     chosen = [block for block in BLOCKS if not blocks or any(part in block.title for part in blocks)]
     if not chosen:
         raise UsageError(f"--block: there are {'; '.join(block.title for block in BLOCKS)}")
-    if "rfc2544" in parts:
-        rows = load_parts(folder).get("rfc2544", {"entries": []})["entries"]
-        if others := {row["clock_mhz"] for row in rows} - {clock_mhz}:
-            there = ", ".join(f"{other:g}" for other in sorted(others))
-            raise UsageError(f"--clock-mhz {clock_mhz:g}: {folder} has figures at {there} MHz; rates at one clock only")
+    if "rfc2544" in parts and (others := measured_clocks(folder) - {clock_mhz}):
+        there = ", ".join(f"{other:g}" for other in sorted(others))
+        raise UsageError(f"--clock-mhz {clock_mhz:g}: {folder} has figures at {there} MHz; rates at one clock only")
     cores = [(width, mode) for mode in modes for width in widths]
     if resume:
         measured = present_keys(folder, "rfc2544", CORE_KEY)

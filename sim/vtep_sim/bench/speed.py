@@ -16,6 +16,7 @@ import vtep_sim
 from vtep.config import VtepParameters
 
 from ..harness import Simulator, Training
+from .rfc2544 import TRAFFICS
 from .traffic import BenchFrame, config_for, inner_frame, outer_frame
 
 __all__ = [
@@ -23,7 +24,6 @@ __all__ = [
     "HARNESSES",
     "LENGTHS",
     "SPEED_FILE",
-    "TRAFFICS",
     "Speed",
     "measure_cocotb",
     "measure_harness",
@@ -38,8 +38,7 @@ HARNESSES = ("harness", "harness, optimized")
 """The Verilated harness as it is built by default, and as `vtep-sim run --optimize` builds it."""
 
 BOTH = "both"
-TRAFFICS = {BOTH: ("tenant", "underlay"), "encap": ("tenant",), "decap": ("underlay",)}
-"""Ports that frames go into."""
+"""Of `vtep_sim.bench.rfc2544.TRAFFICS`."""
 
 HARNESS_FRAMES = 40_000
 TRAINING_FRAMES = 1000
@@ -53,7 +52,7 @@ SPEED_FILE = "VTEP_SPEED_FILE"
 
 @dataclass(frozen=True)
 class Speed:
-    """Frames and clocks simulated in so many seconds of processor time; ``traffic``: of `TRAFFICS`."""
+    """Frames and clocks simulated in so many seconds of processor time; ``traffic`` as of `measure_harness`."""
 
     data_width: int
     simulator: str
@@ -90,9 +89,10 @@ def measure_harness(
     simulator: Simulator, count: int = HARNESS_FRAMES, *, name: str = HARNESSES[0], traffic: str = BOTH
 ) -> Speed:
     """Time ``count`` frames of each direction in ``traffic`` through the harness."""
-    ports = TRAFFICS[traffic]
+    directions = TRAFFICS[traffic]
     tenant, underlay = (
-        frames if port in ports else [] for port, frames in zip(TRAFFICS[BOTH], speed_frames(count), strict=True)
+        frames if direction in directions else []
+        for direction, frames in zip(("encap", "decap"), speed_frames(count), strict=True)
     )
     speeds = []
     for _ in range(REPEATS):
@@ -101,7 +101,7 @@ def measure_harness(
         started = process_time()
         clocks = simulator.run(tenant=tenant, underlay=underlay).clocks
         seconds = process_time() - started
-        speeds.append(Speed(simulator.parameters.data_width, name, len(ports) * count, clocks, seconds, traffic))
+        speeds.append(Speed(simulator.parameters.data_width, name, len(directions) * count, clocks, seconds, traffic))
     return min(speeds, key=lambda speed: speed.seconds)
 
 

@@ -99,7 +99,7 @@ def run_session(options: SessionOptions) -> None:
         )
         simulator.configure(config)
         with until_interrupted() as ended:
-            report, failure = _run(options, simulator, ports, reasons, ended)
+            report, failure = _Session(options, simulator, ports, reasons, ended).run()
             if report_place:
                 report_place.write_text(report.to_json(), encoding="utf-8")
                 files.commit()
@@ -138,94 +138,85 @@ def _join(options: SessionOptions, config: Config, stack: ExitStack) -> dict[str
     return ports
 
 
-def _run(
-    options: SessionOptions,
-    simulator: Simulator,
-    ports: Mapping[str, LivePort],
-    reasons: list[str],
-    ended: Interrupt,
-) -> tuple[LiveReport, Exception | None]:
-    """Run to the end, or until something fails: what happened, and what failed."""
-    course, started = _Course(), time.monotonic()
-    failure = None
-    try:
-        _loop(options, simulator, ports, reasons, ended, course)
-    except (*CORE_ERRORS, OSError) as error:
-        failure = error
-    report = LiveReport.of(
-        options.parameters,
-        ports,
-        course.pace,
-        _counters(simulator, course),
-        config=str(options.config),
-        interfaces={port: options.interfaces.get(port) for port in PORTS},
-        seconds=time.monotonic() - started,
-        left_inside=not course.drained,
-        failure=str(failure) if failure else None,
-    )
-    return report, failure
-
-
 @dataclass
-class _Course:
-    """How a loop went, also one that failed: its pace, whether the core got empty, and who used its registers."""
+class _Session:
+    """A session whose interfaces and core are there, and how it goes.
 
+    ``drained``: whether the core got empty in the end; ``registers``: what others drive it through.
+    """
+
+    options: SessionOptions
+    simulator: Simulator
+    ports: Mapping[str, LivePort]
+    reasons: list[str]
+    ended: Interrupt
     pace: Pace = field(default_factory=Pace)
     drained: bool = False
     registers: RegisterSocket | None = None
 
+    def run(self) -> tuple[LiveReport, Exception | None]:
+        """Run to the end, or until something fails: what happened, and what failed."""
+        options, started, failure = self.options, time.monotonic(), None
+        try:
+            self._loop()
+        except (*CORE_ERRORS, OSError) as error:
+            failure = error
+        report = LiveReport.of(
+            options.parameters,
+            self.ports,
+            self.pace,
+            self._counters(),
+            config=str(options.config),
+            interfaces={port: options.interfaces.get(port) for port in PORTS},
+            seconds=time.monotonic() - started,
+            left_inside=not self.drained,
+            failure=str(failure) if failure else None,
+        )
+        return report, failure
 
-def _counters(simulator: Simulator, course: _Course) -> dict[str, int] | None:
-    """Read the counters; None where the core does not answer any more."""
-    driven = course.registers is not None and course.registers.used
-    try:
-        # What was applied meanwhile may have other names: then counters of VNIs and tunnels go by their index.
-        return simulator.device.read_counters() if driven else simulator.counters()
-    except CORE_ERRORS:
-        return None
+    def _counters(self) -> dict[str, int] | None:
+        """Read the counters; None where the core does not answer any more."""
+        driven = self.registers is not None and self.registers.used
+        try:
+            # What was applied meanwhile may have other names: then counters of VNIs and tunnels go by their index.
+            return self.simulator.device.read_counters() if driven else self.simulator.counters()
+        except CORE_ERRORS:
+            return None
 
-
-def _loop(
-    options: SessionOptions,
-    simulator: Simulator,
-    ports: Mapping[str, LivePort],
-    reasons: list[str],
-    ended: Interrupt,
-    course: _Course,
-) -> None:
-    with ExitStack() as stack:
-        selector = stack.enter_context(DefaultSelector())
-        registers = None
-        if options.socket:
-            try:
-                registers = stack.enter_context(RegisterSocket(options.socket, simulator.transport, selector))
-            except SocketError as error:
-                raise UsageError(str(error)) from None
-        course.registers = registers
-        engine = Engine(simulator, ports, selector, pace=course.pace, ring=options.ring, message=message)
-        window = _window(options, simulator, registers)
-        if window:
-            stack.push(window)
-            stack.enter_context(_triggers(window))
-        # What is there is overwritten: not before nothing can be refused any more.
-        for name, path in options.captures.items():
-            ports[name].recording = stack.enter_context(Recording(path))
-        stack.callback(_update, ports)  # in the end, whatever it is
-        refresher = Refresher(Display(ports, course.pace), stack.enter_context(showing()))
-        selector.register(ended, EVENT_READ, ended)
-        message(_told(options))
-        end = None if options.seconds is None else time.monotonic() + options.seconds
-        while not ended() and (end is None or time.monotonic() < end):
-            patience = refresher.patience if end is None else min(refresher.patience, end - time.monotonic())
-            if engine.turn(max(patience, 0.0)) and window:
-                window.update()
-            if not refresher.patience:
-                taken = registers is not None and registers.connected
-                _update(ports)
-                refresher.show(None if taken else simulator.device.read_counters(reasons))
-        engine.stop()
-        course.drained = engine.drain(DRAIN_SECONDS, window.update if window else None)
-        engine.count_waiting()
+    def _loop(self) -> None:
+        options, simulator, ports, ended = self.options, self.simulator, self.ports, self.ended
+        with ExitStack() as stack:
+            selector = stack.enter_context(DefaultSelector())
+            if options.socket:
+                try:
+                    self.registers = stack.enter_context(RegisterSocket(options.socket, simulator.transport, selector))
+                except SocketError as error:
+                    raise UsageError(str(error)) from None
+            registers = self.registers
+            engine = Engine(simulator, ports, selector, pace=self.pace, ring=options.ring, message=message)
+            window = _window(options, simulator, registers)
+            if window:
+                stack.push(window)
+                stack.enter_context(_triggers(window))
+            # What is there is overwritten: not before nothing can be refused any more.
+            for name, path in options.captures.items():
+                ports[name].recording = stack.enter_context(Recording(path))
+            stack.callback(_update, ports)  # in the end, whatever it is
+            refresher = Refresher(Display(ports, self.pace), stack.enter_context(showing()))
+            selector.register(ended, EVENT_READ, ended)
+            message(_told(options))
+            end = None if options.seconds is None else time.monotonic() + options.seconds
+            while not ended() and (end is None or time.monotonic() < end):
+                patience = refresher.patience if end is None else min(refresher.patience, end - time.monotonic())
+                if engine.turn(max(patience, 0.0)) and window:
+                    window.update()
+                if not refresher.patience:
+                    taken = registers is not None and registers.connected
+                    _update(ports)
+                    refresher.show(None if taken else simulator.device.read_counters(self.reasons))
+            engine.stop()
+            self.drained = engine.drain(DRAIN_SECONDS, window.update if window else None)
+            engine.count_waiting()
 
 
 def _update(ports: Mapping[str, LivePort]) -> None:

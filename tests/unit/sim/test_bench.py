@@ -9,6 +9,7 @@ from typing import Any
 from xml.etree import ElementTree
 
 import pytest
+from typer.testing import CliRunner
 
 from vtep.config import Mode
 from vtep_sim.bench import results, run
@@ -20,6 +21,7 @@ from vtep_sim.bench.plot import plot
 from vtep_sim.bench.speed import Speed, measure_harness
 from vtep_sim.bench.traffic import INNER_LENGTHS, config_for, inner_frame, outer_frame
 from vtep_sim.bench.updates import UpdateRate, measure_updates
+from vtep_sim.cli import app
 from vtep_sim.golden import Frame, GoldenModel
 from vtep_sim.harness import Simulator
 from vtep_sim.runner import UsageError, make_parameters
@@ -191,6 +193,20 @@ def test_rates_at_another_clock_are_not_mixed_in(tmp_path: Path, monkeypatch: py
     monkeypatch.setattr(run, "_rfc2544", lambda *_: iter(()))
     with pytest.raises(UsageError, match=r"--clock-mhz 156\.25: .* has figures at 322 MHz"):
         run.run_bench(tmp_path, ["rfc2544"], (64,), list(Mode), **SILENT)
+
+
+@pytest.mark.parametrize(("options", "clock"), [(["--resume"], 322.0), ([], 156.25), (["--clock-mhz", "200"], 200.0)])
+def test_a_run_is_resumed_at_its_clock(
+    options: list[str], clock: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "rfc2544.json").write_text(json.dumps({"entries": [{"clock_mhz": 322.0}]}))
+    asked = []
+    monkeypatch.setattr(run, "run_bench", lambda *_, **rest: asked.append(rest) or [])
+    command = ["bench", "--only", "rfc2544", "--folder", str(tmp_path), *options]
+    result = CliRunner().invoke(app, command, catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    assert [rest["clock_mhz"] for rest in asked] == [clock]
+    assert ("--clock-mhz" in asked[0]["command"]) == (clock != 156.25)
 
 
 def test_summary_says_what_is_missed(folder) -> None:

@@ -75,7 +75,7 @@ class AxiLiteSlave(wiring.Component):
     to have the other after it.
 
     Latency: ``bus.request`` rises 2 clocks after the one in which the last part of an access is taken, the response
-    comes in the clock after ``ack``. No path leads from an input of ``axi`` to an output of it: they are flip-flops or
+    comes 2 clocks after ``ack``. No path leads from an input of ``axi`` to an output of it: they are flip-flops or
     the inverse of one.
 
     Reset: what waits here is forgotten; ``bvalid`` and ``rvalid`` are low.
@@ -94,13 +94,7 @@ class AxiLiteSlave(wiring.Component):
         axi, bus = self.axi, self.bus
         has_aw, has_w, has_ar = Signal(), Signal(), Signal()
         aw, ar = Signal.like(axi.awaddr), Signal.like(axi.araddr)
-        done = Signal()
-        m.d.comb += [
-            axi.awready.eq(~has_aw),
-            axi.wready.eq(~has_w),
-            axi.arready.eq(~has_ar),
-            done.eq(bus.request & bus.ack),
-        ]
+        m.d.comb += [axi.awready.eq(~has_aw), axi.wready.eq(~has_w), axi.arready.eq(~has_ar)]
         with m.If(~has_aw):
             m.d.sync += [has_aw.eq(axi.awvalid), aw.eq(axi.awaddr)]
         with m.If(~has_w):
@@ -112,16 +106,23 @@ class AxiLiteSlave(wiring.Component):
         with m.If(axi.rready):
             m.d.sync += axi.rvalid.eq(0)
 
+        # `ack` comes late: a clock after it the rest is done. What comes with it is taken in every clock until then.
+        done = Signal()
+        m.d.sync += done.eq(bus.request & bus.ack)
         may_write, may_read = Signal(), Signal()
         m.d.comb += [may_write.eq(has_aw & has_w & ~axi.bvalid), may_read.eq(has_ar & ~axi.rvalid)]
         response = Mux(bus.error, Response.SLVERR, Response.OKAY)
-        with m.If(done):
+        with m.If(~done & ~axi.bvalid):
+            m.d.sync += axi.bresp.eq(response)
+        with m.If(~done & ~axi.rvalid):
+            m.d.sync += [axi.rresp.eq(response), axi.rdata.eq(Mux(bus.error, 0, bus.read_data))]
+        with m.If(bus.request & bus.ack):
             m.d.sync += bus.request.eq(0)
+        with m.If(done):
             with m.If(bus.write):
-                m.d.sync += [axi.bvalid.eq(1), axi.bresp.eq(response), has_aw.eq(0), has_w.eq(0)]
+                m.d.sync += [axi.bvalid.eq(1), has_aw.eq(0), has_w.eq(0)]
             with m.Else():
-                m.d.sync += [axi.rvalid.eq(1), axi.rresp.eq(response), has_ar.eq(0)]
-                m.d.sync += axi.rdata.eq(Mux(bus.error, 0, bus.read_data))
+                m.d.sync += [axi.rvalid.eq(1), has_ar.eq(0)]
         with m.Elif(~bus.request):
             # A write goes first, and right behind it none may, since its response is still there: hence the turns.
             m.d.sync += [

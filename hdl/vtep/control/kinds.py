@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from amaranth.hdl import Cat, Module, Mux, Signal
+from amaranth.hdl import Cat, Module, Mux, Signal, Value
 from amaranth.lib import wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
@@ -27,6 +27,8 @@ class KindTally(wiring.Component):
         2 .. 256.
     bits : int
         Width of a count, 1 .. 32, for every second clock. Whoever takes the counts sees to it that none overflows.
+    registered : bool
+        All that comes in passes a register in front of the RAMs, for a high clock.
 
     Attributes
     ----------
@@ -43,7 +45,7 @@ class KindTally(wiring.Component):
         it.
     take_index, take_epoch : In
     value : Out(bits)
-        That count, in the same clock.
+        That count, in the same clock; if ``registered``, in the next one.
 
     Raises
     ------
@@ -51,7 +53,8 @@ class KindTally(wiring.Component):
         ``kinds`` or ``bits`` is out of its range.
     """
 
-    def __init__(self, kinds: int, bits: int) -> None:
+    def __init__(self, kinds: int, bits: int, *, registered: bool = False) -> None:
+        self._registered = registered
         self._kinds = check_range("kinds", kinds, 2, MAX_KINDS)
         self._bits = check_range("bits", bits, 1, MAX_BITS)
         index = range(kinds)
@@ -78,19 +81,31 @@ class KindTally(wiring.Component):
             m.d.sync += [clearing.eq(clearing + 1), self.ready.eq(clearing.all())]
         place = Mux(self.ready, Cat(self.take_index, self.take_epoch), clearing[1:])
         values = []
+        turn_inside = self._register(m, "turn_inside", turn) if self._registered else turn
         for i in range(2):
             m.submodules[f"counts_{i}"] = memory = Memory(
                 shape=self._bits, depth=1 << len(place), init=[], attrs={"ram_style": "distributed"}
             )
             write, read = memory.write_port(), memory.read_port(domain="comb")
             mine = turn == i
-            address = Mux(mine, Cat(self.index, self.epoch), place)
+            address: Value = Mux(mine, Cat(self.index, self.epoch), place)
+            enable: Value = Mux(mine, self.strobe & self.ready, self.take | ~self.ready)
+            if self._registered:
+                address = self._register(m, f"address_{i}", address)
+                enable = self._register(m, f"enable_{i}", enable)
+                mine = turn_inside == i
             m.d.comb += [
                 read.addr.eq(address),
                 write.addr.eq(address),
-                write.en.eq(Mux(mine, self.strobe & self.ready, self.take | ~self.ready)),
+                write.en.eq(enable),
                 write.data.eq(Mux(mine, read.data + 1, 0)),
             ]
             values.append(read.data)
-        m.d.comb += self.value.eq(Mux(turn, values[0], values[1]))
+        m.d.comb += self.value.eq(Mux(turn_inside, values[0], values[1]))
         return m
+
+    @staticmethod
+    def _register(m: Module, name: str, value: Value) -> Signal:
+        register = Signal(len(value), name=name)
+        m.d.sync += register.eq(value)
+        return register

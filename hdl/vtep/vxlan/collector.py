@@ -31,7 +31,7 @@ FAST_LANES = 8
 class Collector(wiring.Component):
     """Counts ports and reasons in short tallies, and empties these one after the other.
 
-    A round through all places never ends. A place takes 2 clocks to be emptied, from `FAST_LANES` on 3, and ``wait`` at
+    A round through all places never ends. A place takes 2 clocks to be emptied, from `FAST_LANES` on 4, and ``wait`` at
     most until the event is taken. A visit goes in between, one after each place at most. After a command there is a
     round through what was put aside. So a tally is emptied after two rounds, with as many visits, at the latest (a
     command puts it aside, which empties it, too), and has the width for events in all these clocks: none overflows.
@@ -75,7 +75,7 @@ class Collector(wiring.Component):
         check_range("wait", wait, 1, MAX_WAIT)
         # Two rounds with as many visits, the clock in which a command puts aside, and one for the second RAM's turn.
         self._registered = parameters.lanes >= FAST_LANES
-        self.interval = 2 * (2 * PLACES * (2 + self._registered + wait)) + 2
+        self.interval = 2 * (2 * PLACES * ((4 if self._registered else 2) + wait)) + 2
         self._frame_bits = self.interval.bit_length()
         self._byte_bits = (self.interval * parameters.lanes).bit_length()
         watched = wiring.Signature(
@@ -125,11 +125,12 @@ class Collector(wiring.Component):
         shape = data.StructLayout({"frames": self._frame_bits, "bytes": self._byte_bits})
         sums = self._elaborate_ports(m, shape, takes, aside, set_aside)
         count = self._elaborate_reasons(m, takes | second, epoch, epoch_now)
-        last = second
+        start, last = takes, second  # when the two halves are there
         if self._registered:
-            # A clock later, both of them.
-            early, count, last = count, Signal.like(count, name="count"), Signal(name="third")
-            m.d.sync += [count.eq(early), last.eq(second)]
+            # Two clocks later, both of them: the tallies have a register in front of their RAMs, and here is another.
+            early, count = count, Signal.like(count, name="count")
+            start, last = Signal(name="third"), Signal(name="fourth")
+            m.d.sync += [count.eq(early), start.eq(second), last.eq(start)]
 
         turn, place = Signal(range(PLACES), init=1), Signal(range(PLACES))
         visiting, current, old = Signal(), Signal(), Signal()
@@ -152,10 +153,9 @@ class Collector(wiring.Component):
         with m.Else():
             m.d.sync += old.eq(self.earlier)
         if self._registered:
-            with m.If(second):
-                m.d.sync += second.eq(0)
-                with m.If(of_reason):
-                    m.d.sync += total.frames.eq(count)
+            m.d.sync += second.eq(takes)
+            with m.If(start & of_reason):
+                m.d.sync += total.frames.eq(count)
         with m.If(last):
             m.d.sync += [second.eq(0), self.valid.eq(1)]
             with m.If(of_reason):
@@ -205,7 +205,7 @@ class Collector(wiring.Component):
         return sums
 
     def _elaborate_reasons(self, m: Module, takes: Value, epoch: Value, take_epoch: Value) -> Value:
-        """Count reasons; return what is in ``place``, one half of it in each of two clocks."""
+        """Count reasons; return what is in ``place``, one half in each of two clocks; if registered, a clock later."""
         cleared, counts = [], []
         encap = self.place >= ENCAP_PLACE
         for name, event, kinds, base, mine in (
@@ -213,7 +213,9 @@ class Collector(wiring.Component):
             ("encap_reasons", self.encap_reason, len(ENCAP_REASONS), ENCAP_PLACE, encap & (self.place < PORT_PLACE)),
         ):
             # Each counts in every second clock.
-            m.submodules[name] = tally = KindTally(kinds, (self.interval // 2).bit_length())
+            m.submodules[name] = tally = KindTally(
+                kinds, (self.interval // 2).bit_length(), registered=self._registered
+            )
             m.d.sync += [tally.strobe.eq(event.strobe & self.enable), tally.index.eq(event.index)]
             m.d.comb += [
                 tally.epoch.eq(epoch),

@@ -263,6 +263,8 @@ def test_latency(rng):
             await ctx.tick()
             assert ctx.get(dut.bus.request)
             await ctx.tick()  # `Memory` gives its ack in the clock of the request
+            assert not ctx.get(valid)
+            await ctx.tick()
             assert ctx.get(valid)
 
     simulate(dut, bench, background=[memory.serve])

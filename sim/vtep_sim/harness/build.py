@@ -18,16 +18,17 @@ from pathlib import Path
 from .cache import cache_folder, cached, digest_of
 from .clocked import merge_next_values
 from .domains import assign_domains
-from .gating import both_edges, census, gate, gate_outputs, read_census, read_graph
+from .gating import both_edges, census, gate, gate_clocks, gate_outputs, read_census, read_graph
 from .register_graph import GraphError, RegisterGraph
 from .tools import BuildError, find_compiler, find_verilator, run_tool
+from .triggers import read_triggers
 
 __all__ = ["build_model", "cached_verilog", "find_verilator"]
 
 Train = Callable[[Path, Path | None], None]
 
 HERE = Path(__file__).parent
-REWRITERS = ("clocked.py", "domains.py", "gating.py", "register_graph.py")
+REWRITERS = ("clocked.py", "domains.py", "gating.py", "register_graph.py", "train.py", "triggers.py")
 HARNESS = HERE / "harness.cpp"
 COMPAT = HERE / "compat"
 VERILATOR_FLAGS = ("--cc", "-O3", "--x-assign", "fast", "--x-initial", "fast", "--noassert")
@@ -112,12 +113,15 @@ def build_model(
             definitions: list[str] = []
             # A waveform shows the clock as it is.
             graph = None if waves else _graph(text, message)
+            clocks: list[str] = []
             if graph and train:
-                text, definitions = _gated(graph, Path(scratch, "census"), data_width, train)
+                text, definitions, clocks = _gated(graph, Path(scratch, "census"), data_width, train)
             elif graph:
                 text, definitions = both_edges(graph), [BOTH_EDGES]
             build = _Build(Path(scratch, "final"), data_width, waves=waves, definitions=definitions)
             build.verilate(text)
+            if clocks:
+                build.start_by_triggers(clocks, message)
             if train is not None and build.is_gcc:
                 train(build.link(counting=True), None)
                 library = build.link(counted=True)
@@ -137,8 +141,8 @@ def _graph(verilog: str, message: Callable[[str], None]) -> RegisterGraph | None
         return None
 
 
-def _gated(graph: RegisterGraph, scratch: Path, data_width: int, train: Train) -> tuple[str, list[str]]:
-    """Give the registers clocks by what they do in training; return the text and what the harness defines."""
+def _gated(graph: RegisterGraph, scratch: Path, data_width: int, train: Train) -> tuple[str, list[str], list[str]]:
+    """Give the registers clocks by what they do in training; return the text, what the harness defines, the clocks."""
     text, signals = census(graph)
     build = _Build(scratch, data_width, definitions=[BOTH_EDGES, "-DVTEP_CENSUS"], quickly=True)
     build.verilate(text)
@@ -147,7 +151,7 @@ def _gated(graph: RegisterGraph, scratch: Path, data_width: int, train: Train) -
     changes, clocks = read_census(record, signals)
     domains = assign_domains(graph, changes, clocks)
     moved = " | ".join(f"top_->{output}" for output in gate_outputs(domains))
-    return gate(graph, domains), [BOTH_EDGES, f"-DVTEP_GATES={moved}"]
+    return gate(graph, domains), [BOTH_EDGES, f"-DVTEP_GATES={moved}"], gate_clocks(graph, domains)
 
 
 class _Build:
@@ -189,6 +193,14 @@ class _Build:
         names: list[str | Path] = ["--top-module", "vtep", "--prefix", "Vvtep", "--Mdir", self.model]
         command = [self.verilator.command, *flags, *names, source]
         run_tool(command, environment=self.verilator.environment, cwd=self.scratch)
+
+    def start_by_triggers(self, clocks: Sequence[str], message: Callable[[str], None]) -> None:
+        """Let the harness itself tell the model which of the ``clocks`` have an edge, if it can."""
+        triggers = read_triggers(self.model, clocks)
+        if triggers is None:
+            message(f"{self.verilator.name} schedules in a way not known here: the model is slower than it could be")
+        else:
+            self.definitions.append(f"-DVTEP_TRIGGERS={','.join(map(str, triggers))}")
 
     def link(self, *, counting: bool = False, counted: bool = False) -> Path:
         """Compile everything into a library; ``counting`` branches, or by what was ``counted`` before."""

@@ -22,6 +22,9 @@ DENSE = 0.6
 WATCH = 8
 """What it costs to find out in a clock whether a register changed, in the unit of `RegisterGraph.costs`."""
 
+DOMAIN = 40
+"""What a domain costs in each clock, whatever is in it, in the same unit."""
+
 
 def assign_domains(
     graph: RegisterGraph, changes: Mapping[Signal, int], clocks: int, count: int = MAX_DOMAINS
@@ -37,7 +40,7 @@ def assign_domains(
     clocks : int
         Clocks that were watched.
     count : int
-        Most domains, 2 .. `MAX_DOMAINS`.
+        Most domains, 2 .. `MAX_DOMAINS`. There are fewer where one would not pay.
 
     Returns
     -------
@@ -57,18 +60,22 @@ def assign_domains(
             alike[reasons].append(number)
     costs = graph.costs
     clusters = [(reasons, sum(costs[number] for number in numbers), numbers) for reasons, numbers in alike.items()]
-    merged = _merge(clusters, count - 1)
+    merged = _merge(clusters, clocks, count)
     share = [1.0]
     for domain, (reasons, numbers) in enumerate(merged, 1):
         share.append(reasons.bit_count() / clocks)
         for number in numbers:
             domains[number] = domain
     _give_up(graph, domains, share)
-    return domains
+    left = sorted({0, *domains})
+    return [left.index(domain) for domain in domains]
 
 
 def _give_up(graph: RegisterGraph, domains: list[int], share: Sequence[float]) -> None:
-    """Clock always what is not worth watching its sources; ``share`` of the clocks for each domain."""
+    """Clock always what is not worth watching its sources; ``share`` of the clocks for each domain.
+
+    What depends on a register that is clocked always is worked out in every clock, too.
+    """
     domain_of = by_register(graph.groups, domains)
     readers: defaultdict[Signal, set[int]] = defaultdict(set)
     for number, sources in enumerate(graph.sources):
@@ -83,16 +90,21 @@ def _give_up(graph: RegisterGraph, domains: list[int], share: Sequence[float]) -
         alone = [source for source in graph.sources[number] if readers[source] == {number}]
         saved = WATCH * sum(share[domain_of[source]] for source in alone)
         watched = sum(1 for target in targets if readers[target] - {number})
-        if saved > (graph.costs[number] + WATCH * watched) * (1 - share[domains[number]]):
+        lost = graph.costs[number] + graph.behind[number] + WATCH * watched
+        if saved > lost * (1 - share[domains[number]]):
             domains[number] = 0
             domain_of.update(dict.fromkeys(targets, 0))
             for source in graph.sources[number]:
                 readers[source].discard(number)
 
 
-def _merge(clusters: list[tuple[int, int, list[int]]], count: int) -> list[tuple[int, list[int]]]:
-    """Join clusters (reasons, cost, members) until ``count`` are left, always the two where it costs least."""
-    alive = dict(enumerate(clusters))
+def _merge(clusters: list[tuple[int, int, list[int]]], clocks: int, count: int) -> list[tuple[int, list[int]]]:
+    """Join clusters (reasons, cost, members), always the two where it costs least, while it costs less than a domain.
+
+    Or until no more than ``count`` are left, with the one that is clocked always, which is not returned.
+    """
+    always = len(clusters)
+    alive = dict(enumerate([*clusters, ((1 << clocks) - 1, 0, [])]))
     active = {number: cluster[0].bit_count() for number, cluster in alive.items()}
 
     def cost(one: int, other: int) -> int:
@@ -101,16 +113,21 @@ def _merge(clusters: list[tuple[int, int, list[int]]], count: int) -> list[tuple
 
     heap = [(cost(one, other), one, other) for one in alive for other in range(one)]
     heapify(heap)
-    fresh = len(clusters)
-    while len(alive) > count:
-        _, one, other = heappop(heap)
+    fresh = len(alive)
+    while heap:
+        price, one, other = heappop(heap)
         if one not in alive or other not in alive:
             continue
+        if len(alive) <= count and price > DOMAIN * clocks:
+            break
         first, second = alive.pop(one), alive.pop(other)
         alive[fresh] = (first[0] | second[0], first[1] + second[1], first[2] + second[2])
         active[fresh] = alive[fresh][0].bit_count()
+        if always in (one, other):
+            always = fresh
         for number in alive:
             if number != fresh:
                 heappush(heap, (cost(fresh, number), fresh, number))
         fresh += 1
+    del alive[always]
     return [(reasons, numbers) for reasons, _, numbers in alive.values()]

@@ -15,15 +15,27 @@ from pathlib import Path
 from .domains import MAX_DOMAINS
 from .register_graph import GraphError, Process, RegisterGraph, Signal, by_register
 
-__all__ = ["MAX_CLOCKS", "both_edges", "census", "gate", "gate_outputs", "read_census", "read_graph"]
+__all__ = [
+    "CENSUS_CLOCKS",
+    "CENSUS_STARTS",
+    "both_edges",
+    "census",
+    "gate",
+    "gate_clocks",
+    "gate_outputs",
+    "read_census",
+    "read_graph",
+]
 
 TOP = "vtep"
 
 _ROW = 64
 """Bits."""
 
-MAX_CLOCKS = 8192
-"""Clocks of a census that are enough to know the habits of registers."""
+CENSUS_STARTS = (0, 50_000)
+CENSUS_CLOCKS = 4096
+"""Clocks, from each of these on, that are enough to know the habits of registers: while queues fill up, and once they
+are full and what comes in has to wait."""
 
 
 def read_graph(verilog: str) -> RegisterGraph:
@@ -180,20 +192,23 @@ def gate_outputs(domains: Sequence[int]) -> list[str]:
     return [f"gate_from_{domain}" for domain in range(max(domains) + 1)]
 
 
+def gate_clocks(graph: RegisterGraph, domains: Sequence[int]) -> list[str]:
+    """Clock of each domain in the top module of what `gate` writes."""
+    return [graph.clock, *(f"gate_clk[{domain}]" for domain in range(1, max(domains) + 1))]
+
+
 def gate(graph: RegisterGraph, domains: Sequence[int]) -> str:
     """Write the text with registers that hang on the clocks of their ``domains``, one of each of ``graph.groups``."""
     domain_of = by_register(graph.groups, domains)
     of_process = {process: domain for group, domain in zip(graph.groups, domains, strict=True) for process in group}
-    rewriter = _Rewriter(
-        graph,
-        lambda process: f"gate_clk[{of_process[process]}]" if of_process[process] else process.clock,
-    )
+    clocks = gate_clocks(graph, domains)
+    rewriter = _Rewriter(graph, lambda process: clocks[of_process[process]] if of_process[process] else process.clock)
     lines = []
     outputs = gate_outputs(domains)
     readers = _readers(graph, domains)
-    for domain, output in enumerate(outputs):
+    for domain, (output, clock) in enumerate(zip(outputs, clocks, strict=True)):
         watched = {source: word for source, word in readers.items() if domain_of[source] == domain}
-        added, terms = _notice(rewriter, domain, watched)
+        added, terms = _notice(rewriter, domain, clock, watched)
         lines += [
             *added,
             f"  output [{MAX_DOMAINS - 1}:0] {output};",
@@ -229,13 +244,12 @@ def _rows(signals: Iterable[Signal], graph: RegisterGraph) -> Iterator[list[tupl
         yield row
 
 
-def _notice(rewriter: _Rewriter, domain: int, readers: Mapping[Signal, int]) -> tuple[list[str], list[str]]:
+def _notice(rewriter: _Rewriter, domain: int, clock: str, readers: Mapping[Signal, int]) -> tuple[list[str], list[str]]:
     """Lines of the top that find out which registers of a domain changed, and words of the domains that read them.
 
     Registers are looked at in rows, so that one comparison does for many.
     """
     graph = rewriter.graph
-    clock = f"gate_clk[{domain}]" if domain else graph.clock
     lines: list[str] = []
     terms: list[str] = []
     ordered = sorted(readers, key=lambda signal: (readers[signal], signal))
@@ -244,7 +258,7 @@ def _notice(rewriter: _Rewriter, domain: int, readers: Mapping[Signal, int]) -> 
         flags = [rewriter.reference(memory[0], flag) for flag in rewriter.watch_memory(memory)]
         terms.append(_term(" | ".join(flags), readers[memory]))
     for number, row in enumerate(_rows((signal for signal in ordered if signal not in memories), graph)):
-        before, moved = f"\\gate_before${domain}${number} ", f"\\gate_moved${domain}${number} "
+        now, before, moved = (f"\\gate_{name}${domain}${number} " for name in ("now", "before", "moved"))
         values: list[str] = []
         masks: defaultdict[int, int] = defaultdict(int)
         width = 0
@@ -252,18 +266,15 @@ def _notice(rewriter: _Rewriter, domain: int, readers: Mapping[Signal, int]) -> 
             values.append(rewriter.reference(module, f"{name} "))
             masks[readers[module, name]] |= (1 << own) - 1 << width
             width += own
-        value = f"{{{', '.join(reversed(values))}}}"
         lines += [
+            f"  wire [{width - 1}:0] {now};",
+            f"  assign {now}= {{{', '.join(reversed(values))}}};",
             f"  reg [{width - 1}:0] {before};",
-            f"  always @(edge {clock} ) {before}<= {value};",
+            f"  always @(edge {clock} ) {before}<= {now};",
             f"  wire [{width - 1}:0] {moved};",
-            f"  assign {moved}= {value} ^ {before};",
+            f"  assign {moved}= {now}^ {before};",
         ]
-        if len(masks) == 1:
-            terms.append(_term(f"|{moved}", *masks))
-        else:
-            found = " | ".join(_term(f"|({moved}& {width}'h{mask:x})", word) for word, mask in masks.items())
-            terms.append(f"(|{moved}? {found} : {_word(0)})")
+        terms += (_term(f"|({moved}& {width}'h{mask:x})", word) for word, mask in masks.items())
     return lines, terms
 
 

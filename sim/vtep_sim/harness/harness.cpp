@@ -22,6 +22,13 @@
 #include "verilated_fst_c.h"
 #endif
 
+#ifdef VTEP_TRIGGERS
+#include "Vvtep___024root.h"
+// Parts of the model's eval(): what depends on inputs, and what the triggers that are set start.
+void Vvtep___024root___eval_ico(Vvtep___024root *);
+void Vvtep___024root___eval_nba(Vvtep___024root *);
+#endif
+
 #define EXPORT extern "C" __attribute__((visibility("default")))
 
 // Verilator's own errors (a loop that does not settle, for one) would end the process.
@@ -97,6 +104,26 @@ struct Pacing {
     uint32_t shortest = 0;     // bytes to which the wire's end pads
     Random random;
 };
+
+#ifdef VTEP_TRIGGERS
+// Turns a bit for each domain into a bit for each trigger, a byte at a time.
+class Triggers {
+  public:
+    Triggers() {
+        constexpr unsigned bits[] = {VTEP_TRIGGERS};
+        for (unsigned domain = 0; domain < sizeof bits / sizeof *bits; ++domain)
+            for (unsigned byte = 0; byte < 256; ++byte)
+                if (byte >> domain % 8 & 1) words_[domain / 8][byte] |= uint32_t{1} << bits[domain];
+    }
+    uint32_t of(uint32_t domains) const {
+        return words_[0][domains & 255] | words_[1][domains >> 8 & 255] | words_[2][domains >> 16 & 255] |
+               words_[3][domains >> 24];
+    }
+
+  private:
+    uint32_t words_[4][256] = {};
+};
+#endif
 
 inline uint64_t lane_mask(unsigned count) { return count >= 64 ? ~uint64_t{0} : (uint64_t{1} << count) - 1; }
 
@@ -223,11 +250,12 @@ class Harness {
 #endif
     }
 
-    // Write what changes in each clock to a file from here on (null: no longer); false: this model cannot, or it failed.
+    // Write what changes in each clock to a file from here on, behind what it has (null: no longer); false: this model
+    // cannot, or it failed.
     bool census(const char *path) {
 #ifdef VTEP_CENSUS
         const bool written = !census_ || !std::fclose(census_);
-        census_ = path ? std::fopen(path, "wb") : nullptr;
+        census_ = path ? std::fopen(path, "ab") : nullptr;
         return written && (census_ || !path);
 #else
         return !path;
@@ -288,17 +316,17 @@ class Harness {
     }
 
     void high() {
-#ifdef VTEP_BOTH_EDGES
-        top_->clk = !top_->clk;
-#else
-        top_->clk = 1;
-#endif
 #ifdef VTEP_GATES
         // A domain is clocked where one of its sources changed with the last edge, and around a reset.
-        top_->gate_clk ^= top_->rst || was_reset_ ? ~0u : VTEP_GATES;
+        const bool all = top_->rst || was_reset_;
         was_reset_ = top_->rst;
+        if (all)
+            edge(~0u);
+        else
+            step(VTEP_GATES);
+#else
+        edge(0);
 #endif
-        top_->eval();
 #ifdef VTEP_CENSUS
         if (census_) std::fwrite(&top_->changed_all, sizeof top_->changed_all, 1, census_);
 #endif
@@ -307,6 +335,33 @@ class Harness {
 #endif
         ++clock_;
     }
+
+    // Clock everything in the usual way, of the domains those in `gates`.
+    void edge(uint32_t gates) {
+#ifdef VTEP_BOTH_EDGES
+        top_->clk = !top_->clk;
+#else
+        top_->clk = 1;
+#endif
+#ifdef VTEP_GATES
+        top_->gate_clk ^= gates;
+#endif
+        top_->eval();
+    }
+
+#ifdef VTEP_TRIGGERS
+    // The same without moving a clock: Verilator need not find out which of them have an edge (see triggers.py).
+    void step(uint32_t gates) {
+        Vvtep___024root &root = *top_->rootp;
+        root.__VicoTriggered[0] = 1;
+        Vvtep___024root___eval_ico(&root);
+        root.__VnbaTriggered[0] = triggers_.of(gates | 1);
+        Vvtep___024root___eval_nba(&root);
+        root.__VnbaTriggered[0] = 0;
+    }
+#elif defined(VTEP_GATES)
+    void step(uint32_t gates) { edge(gates); }
+#endif
 
     int fail(const char *format, ...) __attribute__((format(printf, 2, 3))) {
         char text[1024];
@@ -337,6 +392,9 @@ class Harness {
 #endif
 #ifdef VTEP_GATES
     bool was_reset_ = true;
+#endif
+#ifdef VTEP_TRIGGERS
+    const Triggers triggers_;
 #endif
 #ifdef VTEP_CENSUS
     FILE *census_ = nullptr;

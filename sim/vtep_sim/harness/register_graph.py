@@ -6,7 +6,7 @@ counts as read, and a statement of another form than those known here is an erro
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 __all__ = [
@@ -142,6 +142,8 @@ class RegisterGraph:
     costs : list of int
         For each group, the names in its processes and in what is worked out for it alone: about twice the instructions
         that a simulation takes for it.
+    behind : list of int
+        For each group, the names in all that depends on its registers in the same clock.
     clock : str
         The clock, an input of the top module.
     through : list of str
@@ -182,6 +184,7 @@ class RegisterGraph:
             self.sources.append({signal for number, signal in enumerate(named) if found >> number & 1})
             self.outside.append(found >> len(named) != 0)
         self.costs = self._group_costs(bits)
+        self.behind = self._costs_behind(leaves, named)
         outputs = sorted(self.modules[top].outputs)
         self.through = [name for name in outputs if leaves.get((top, name), 0) >> len(named)]
 
@@ -309,6 +312,20 @@ class RegisterGraph:
             if number != nobody:
                 costs[number] += self._costs[signal]
         return costs
+
+    def _costs_behind(self, leaves: Mapping[Signal, int], named: Sequence[Signal]) -> list[int]:
+        number_of = by_register(self.groups, range(len(self.groups)))
+        numbers = [number_of[signal] for signal in named]
+        behind = [0] * len(self.groups)
+        for signal, cost in self._costs.items():
+            found = leaves.get(signal, 0) & (1 << len(named)) - 1
+            users = set()
+            while found:
+                users.add(numbers[(found & -found).bit_length() - 1])
+                found &= found - 1
+            for number in users:
+                behind[number] += cost
+        return behind
 
     def _leaves(self, bits: dict[Signal, int]) -> dict[Signal, int]:
         """For every signal, the bits of those in ``bits`` that it depends on in the same clock."""

@@ -245,7 +245,7 @@ class Simulator:
         self._check(self._library.trace(self._handle, bytes(waves) if waves else None))
 
     def census(self, record: Path | None) -> None:
-        """Write which registers change in each clock to ``record`` from here on; None: no longer.
+        """Write which registers change in each clock behind what ``record`` has from here on; None: no longer.
 
         Raises
         ------

@@ -3,7 +3,7 @@
 import pickle
 import sys
 
-from .gating import MAX_CLOCKS
+from .gating import CENSUS_CLOCKS, CENSUS_STARTS
 from .simulator import Simulator
 
 
@@ -13,10 +13,14 @@ def main() -> None:
     with Simulator(parameters, model=model) as simulator:
         simulator.configure(training.config)
         if record:
-            simulator.census(record)
             simulator.queue(training.tenant, training.underlay, training.host)
-            simulator.step(MAX_CLOCKS)
-            simulator.census(None)
+            passed = 0
+            for start in CENSUS_STARTS:
+                simulator.step(start - passed)
+                simulator.census(record)
+                simulator.step(CENSUS_CLOCKS)
+                simulator.census(None)
+                passed = start + CENSUS_CLOCKS
         else:
             simulator.run(training.tenant, training.underlay, training.host)
 

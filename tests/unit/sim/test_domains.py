@@ -4,6 +4,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from vtep_sim.harness import domains as domains_module
 from vtep_sim.harness.domains import MAX_DOMAINS, assign_domains
 from vtep_sim.harness.register_graph import Process
 
@@ -11,7 +12,9 @@ CLOCKS = 100
 OFTEN, EARLY, LATE = (1 << CLOCKS) - 1, 0b11, 0b11 << 50
 
 
-def domains_of(*sources: str, outside: tuple[int, ...] = (), cost: int = 100, count: int = MAX_DOMAINS) -> list[int]:
+def domains_of(
+    *sources: str, outside: tuple[int, ...] = (), cost: int = 5000, behind: int = 0, count: int = MAX_DOMAINS
+) -> list[int]:
     """Domains of a group for each word of sources, a letter each, that are registers which hang on inputs."""
     letters = sorted(set("".join(sources)))
     names = [f"r{number}" for number in range(len(sources))] + letters
@@ -20,6 +23,7 @@ def domains_of(*sources: str, outside: tuple[int, ...] = (), cost: int = 100, co
         sources=[{("vtep", letter) for letter in word} for word in (*sources, *letters)],
         outside=[number in outside or number >= len(sources) for number in range(len(names))],
         costs=[cost] * len(names),
+        behind=[behind] * len(names),
     )
     return assign_domains(graph, CHANGES, CLOCKS, count)[: len(sources)]
 
@@ -59,12 +63,31 @@ def test_number_of_domains(count: int) -> None:
         domains_of("a", count=count)
 
 
-@pytest.mark.parametrize(("cost", "found"), [(7, [0, 0]), (9, [1, 1])])
-def test_what_costs_less_than_to_watch_for_it_is_always_clocked(cost: int, found: list[int]) -> None:
+@pytest.mark.parametrize(("cost", "found"), [(20, [0, 0]), (21, [1, 1])])
+def test_a_domain_has_to_pay(cost: int, found: list[int]) -> None:
+    """The two rest in 98 of 100 clocks, and a domain costs `DOMAIN`."""
+    assert domains_of("a", "a", cost=cost) == found
+
+
+@pytest.fixture
+def free_domains(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(domains_module, "DOMAIN", 0)
+
+
+@pytest.mark.usefixtures("free_domains")
+@pytest.mark.parametrize(("cost", "behind", "found"), [(7, 0, [0, 0]), (9, 0, [1, 1]), (7, 2, [1, 1])])
+def test_what_costs_less_than_to_watch_for_it_is_always_clocked(cost: int, behind: int, found: list[int]) -> None:
     """Two groups, each the only reader of one source that may change in every clock; a watch costs `WATCH`."""
-    domains = domains_of("a", "b", cost=cost)
+    domains = domains_of("a", "b", cost=cost, behind=behind)
     assert [min(domain, 1) for domain in domains] == found
 
 
+@pytest.mark.usefixtures("free_domains")
 def test_one_watch_serves_all_that_read_it() -> None:
     assert 0 not in domains_of(*["a"] * 3, cost=3)
+
+
+@pytest.mark.usefixtures("free_domains")
+def test_domains_that_are_left_follow_each_other() -> None:
+    """That of "a" and "b" costs too little to be watched for."""
+    assert domains_of("a", "b", *["d"] * 9, cost=3) == [0, 0, *[1] * 9]

@@ -99,6 +99,22 @@ def test_outputs_that_inputs_reach_in_the_same_clock() -> None:
     assert graph(TOP.replace("assign w = quiet", "assign w = found[0] & \\a.b [1]") + TABLE).through == ["w"]
 
 
+def test_what_stands_behind_a_register() -> None:
+    """The names of what is assigned there: `q` and `w` read one, the comparison one, the read of the table two."""
+    found = graph(TOP + TABLE)
+    behind = {
+        name.lstrip("\\"): cost
+        for group, cost in zip(found.groups, found.behind, strict=True)
+        for name in group[0].targets
+    }
+    assert {name: behind[name] for name in ("taken", "quiet", "q.r", "ram")} == {
+        "taken": 0,
+        "quiet": 1,
+        "q.r": 1 + 1 + 2,
+        "ram": 2,
+    }
+
+
 def test_a_combinational_ring_hides_nothing() -> None:
     # A vector is one thing here, so that wires may seem to depend on each other.
     ring = "  assign found[0] = w;\n  assign w = found[1] ^ taken;\n"

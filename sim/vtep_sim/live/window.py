@@ -5,7 +5,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from ..harness import SimulationError, Simulator
+from ..harness import Simulator
 
 __all__ = ["WaveWindow", "part_before"]
 
@@ -18,7 +18,7 @@ def part_before(path: Path) -> Path:
 class WaveWindow:
     """Writes waveforms all the time, forgets the old ones, and keeps what surrounds the first event.
 
-    A context manager; that the simulation fails is an event, too.
+    A context manager; that it ends by an error is an event, too.
 
     As much is kept in front of the event as behind it, where the simulation ran that long; what did not fit the file
     that was being written is in a second one beside it, its name ending in ``-before``.
@@ -89,7 +89,7 @@ class WaveWindow:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if isinstance(error, SimulationError):
+        if isinstance(error, Exception):
             self.trigger()  # the one thing that shows what happened
         self.close()
 

@@ -21,9 +21,10 @@ from typer.testing import CliRunner
 
 from helpers.loopback import loopback
 from vtep.config import VtepParameters
-from vtep_host.device import DeviceTimeoutError
+from vtep_host.device import DeviceError, DeviceTimeoutError
 from vtep_host.interfaces.interface import InterfaceError, Setup, open_interface
 from vtep_host.interfaces.packet_socket import complete_checksum
+from vtep_host.transport import TransportError
 from vtep_sim.captures import read_capture
 from vtep_sim.cli import app
 from vtep_sim.harness import SimulationError, Simulator
@@ -435,15 +436,16 @@ def test_window_without_an_event_leaves_nothing(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_window_shows_a_failing_simulation(tmp_path: Path) -> None:
+@pytest.mark.parametrize("error", [SimulationError("hung"), DeviceError("silent"), TransportError("gone")], ids=str)
+def test_window_shows_what_failed(tmp_path: Path, error: Exception) -> None:
     traced: Any = Traced()
     window = WaveWindow(traced, tmp_path / "w.fst", 100, event=lambda: False, message=lambda _: None)
 
     def fail() -> None:
         with window:
-            raise SimulationError("hung")
+            raise error
 
-    with pytest.raises(SimulationError):
+    with pytest.raises(type(error)):
         fail()
     assert (tmp_path / "w.fst").exists()
 

@@ -44,6 +44,9 @@ class Memory:
             kept = len(asked) if write else 3  # a read leaves what is written open
             assert tuple(after)[:kept] == asked[:kept], "an access changed under way"
             ctx.set(bus.ack, 0)
+            # What goes with an ack is nothing without one.
+            ctx.set(bus.error, self.rng.getrandbits(1))
+            ctx.set(bus.read_data, self.rng.getrandbits(32))
 
 
 async def send(ctx, valid, ready, fields, timeout=500):

@@ -346,11 +346,23 @@ def held(pid: str | int) -> set[Path]:
     return found
 
 
+def of_another_worker(process: int) -> bool:
+    """Whether a process descends from one that was started beside this one: it tests something else."""
+    while process > 1:
+        parent = int(Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[1])
+        if parent == os.getppid():
+            return process != os.getpid()
+        process = parent
+    return False
+
+
 def spaces() -> set[Path]:
-    """Network namespaces that any process is in, or has opened."""
+    """Network namespaces that any process is in, or has opened, but for those of tests beside this one."""
     found = set()
     for process in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):
+            if of_another_worker(int(process.name)):
+                continue
             found.add((process / "ns" / "net").readlink())
             found |= held(process.name)
     return found

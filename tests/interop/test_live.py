@@ -347,8 +347,8 @@ def held(pid: str | int) -> set[Path]:
 
 
 def of_another_worker(process: int) -> bool:
-    """Whether a process descends from one that was started beside this one: it tests something else."""
-    while process > 1:
+    """Whether a process descends from another one of pytest-xdist's workers: it tests something else."""
+    while process > 1 and "PYTEST_XDIST_WORKER" in os.environ:
         parent = int(Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[1])
         if parent == os.getppid():
             return process != os.getpid()

@@ -10,8 +10,9 @@ from vtep.config import VtepParameters
 from vtep_host.config import Config
 from vtep_sim.bench.speed import training_for
 from vtep_sim.bench.traffic import BenchFrame, config_for, inner_frame, outer_frame
-from vtep_sim.harness import PORTS, BuildError, Result, SimulationError, Simulator
+from vtep_sim.harness import PORTS, Result, SimulationError, Simulator
 from vtep_sim.harness import build as build_module
+from vtep_sim.harness import simulator as simulator_module
 from vtep_sim.harness.gating import both_edges, census, gate, gate_outputs, read_census, read_graph
 from vtep_sim.harness.register_graph import RegisterGraph
 
@@ -158,13 +159,10 @@ def test_the_comparison_can_fail(rng: random.Random, monkeypatch: pytest.MonkeyP
 
     monkeypatch.setenv("VTEP_CACHE", str(tmp_path))
     monkeypatch.setattr(RegisterGraph, "__init__", forgetful)
-    try:
-        broken = Simulator(SMALL, training=training_for(SMALL))
-    except BuildError as error:
-        if "no beat on any port" not in str(error):
-            raise
-        return  # it hangs in its training
-    with Simulator(SMALL, traceable=True) as plain, broken as gated:
+    # Its branches are not counted: it may hang in that already, and would not be compared.
+    train = simulator_module._train
+    monkeypatch.setattr(simulator_module, "_train", lambda *order: train(*order) if order[-1] else None)
+    with Simulator(SMALL, traceable=True) as plain, Simulator(SMALL, training=training_for(SMALL)) as gated:
         alike = []
         for _ in range(10):
             try:

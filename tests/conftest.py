@@ -3,6 +3,7 @@
 import os
 import random
 import zlib
+from typing import Any
 
 import hypothesis
 import pytest
@@ -20,13 +21,21 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     if config.option.seed is None:
-        config.option.seed = random.SystemRandom().getrandbits(32)
+        # A process of pytest-xdist has the seed that the run prints, not one of its own.
+        given = getattr(config, "workerinput", {}).get("seed")
+        config.option.seed = random.SystemRandom().getrandbits(32) if given is None else given
     # Processes that a test starts, and the parameter lists of test modules, read the depth here.
     if config.option.full:
         os.environ["VTEP_FULL"] = "1"
     else:
         os.environ.pop("VTEP_FULL", None)
     hypothesis.settings.load_profile("full" if config.option.full else "brief")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """Give a process of pytest-xdist the seed of the run."""
+    node.workerinput["seed"] = node.config.option.seed
 
 
 def pytest_report_header(config: pytest.Config) -> str:

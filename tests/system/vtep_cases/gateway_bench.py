@@ -322,7 +322,7 @@ class GatewayBench:
             await Timer(round(100 * self.byte), "fs")
             idle += round(100 * self.byte)
             for port, phy in self.phys.items():
-                if not phy.rx.idle() or not phy.tx.idle():
+                if not phy.rx.idle():
                     idle = 0
                 while not phy.tx.empty():
                     sent[port].append(Sent(phy.tx.recv_nowait()))

@@ -40,8 +40,12 @@ def _marks(carrier: Carrier) -> list[int]:
 
 
 async def until_quiet(lines: Iterable[Any], microseconds: int) -> None:
-    """Wait until nothing has been on any of ``lines``, nor waited for it, for so many microseconds."""
-    lines, idle = list(lines), 0
+    """Wait until nothing waited for ``lines``, nor left on one, for so many microseconds: more than a frame takes.
+
+    What leaves is known by its end, as `idle` of cocotbext-eth's sinks is always true.
+    """
+    lines, idle, left = list(lines), 0, [-1]
     while idle < microseconds:
         await Timer(1, "us")
-        idle = idle + 1 if all(line.rx.idle() and line.tx.idle() for line in lines) else 0
+        before, left = left, [line.tx.count() for line in lines]
+        idle = idle + 1 if left == before and all(line.rx.idle() for line in lines) else 0

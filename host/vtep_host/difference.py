@@ -432,10 +432,11 @@ def _changeable(changing: set[str], old: Config, new: Config) -> set[str]:
     vnis = {vni.id: vni for vni in new.vnis}
     learned = {vni for vni, _ in goals.keys() - {(entry.vni, entry.mac) for entry in old.fdb}}
     for vni in old.vnis:
-        touched = changing & {*vni.flood}
+        # As often as the list has them: of two copies by one tunnel, one could meet the old and one the new.
+        touched = [name for name in vni.flood if name in changing]
         stays = vni.id in vnis and vnis[vni.id].flood == vni.flood and vni.id not in learned
         if not stays or len(touched) > 1:
-            blocked |= touched
+            blocked.update(touched)
     return changing - blocked
 
 

@@ -266,6 +266,17 @@ def test_one_change_is_one_write() -> None:
         assert [step.table for step in steps] == [table]
 
 
+@pytest.mark.parametrize("flood", [("a", "a"), ("a", "b", "a")])
+def test_no_tunnel_changes_between_two_copies_of_a_frame(flood: tuple[str, ...]) -> None:
+    """A list that names it twice goes over to a new one."""
+    old = replace(CONFIG, vnis=(replace(CONFIG.vnis[0], flood=flood), CONFIG.vnis[1]))
+    new = replace(old, tunnels=(replace(CONFIG.tunnels[0], ttl=3), CONFIG.tunnels[1]))
+    _, state = steps_to(State.after_reset(WIDE), old)
+    steps, after = steps_to(state, new)
+    assert state.tunnels["a"] != after.tunnels["a"]
+    assert (Table.TUNNEL, state.tunnels["a"]) not in [(step.table, step.location) for step in steps]
+
+
 def test_a_change_of_settings_is_one_step() -> None:
     _, (step,) = steps_between(CONFIG, replace(CONFIG, vtep=replace(CONFIG.vtep, udp_port=8472)))
     assert isinstance(step, Settings)

@@ -21,10 +21,11 @@ def test_lookups_among_writes_and_resets(rng, entries, clears):
         nonlocal collisions, resets
         table = [0] * entries
         busy = entries if clears else 0
+        certain = rng.randrange(1000, 3000)
         for clock in range(3000 + 3 * entries):
             assert ctx.get(dut.ready) == (not busy)
             writing, reading = rng.random() < 0.5, rng.random() < 0.5
-            resetting = rng.random() < 0.3 / entries
+            resetting = clock == certain or rng.random() < 0.3 / entries
             index, lookup, value = rng.randrange(entries), rng.randrange(entries), rng.getrandbits(24)
             index = lookup if rng.random() < 0.3 else index
             ctx.set(dut.write_enable, writing)

@@ -225,9 +225,9 @@ def test_lookups_among_writes_and_reads(rng, key_width, entries, functions, slot
 
     simulate(dut, bench)
     assert driver.found > 10
-    assert driver.missed > 10
+    assert driver.missed > 5
     assert driver.answers > 20
-    assert driver.collisions > 10
+    assert driver.collisions > 5
     assert 2 in driver.waits
     assert max(driver.waits) > 2
 

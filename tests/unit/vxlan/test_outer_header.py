@@ -189,7 +189,7 @@ def test_identifications_rise_for_each_tunnel_alone(rng, data_width, pace):
         number: TUNNEL | kind | {"remote": rng.getrandbits(32), "remote_mac": rng.getrandbits(48), "udp_port": number}
         for number, kind in enumerate(kinds)
     }
-    clocks = 120 * pace
+    clocks = 240 * pace
 
     async def bench(ctx):
         ctx.set(dut.settings, SETTINGS)

@@ -109,7 +109,8 @@ class Reframer(wiring.Component):
         Of `job_layout`.
     prefixes : In(stream)
         Of `prefix_beat`; only where ``prefix_bytes`` is 0. The beats of a prefix lie over the first ones that leave, of
-        which there are more.
+        which there are more; or as many, if the prefix has two or more and no pause within: the frame's last beat does
+        not wait for one.
     beats : In(stream)
         The frames of the jobs, in order, of `raw_layout`, less the beats that the command skipped.
     verdicts : In(stream)

@@ -98,6 +98,7 @@ class Bench:
         for job in self.jobs:
             if job.drop or not self.streamed:
                 continue
+            pauses = -(-len(job.prefix) // lanes) < -(-job.length // lanes)
             for start in range(0, len(job.prefix), lanes):
                 chunk = job.prefix[start : start + lanes]
                 payload = {
@@ -105,7 +106,7 @@ class Bench:
                     "lanes": (1 << len(chunk)) - 1,
                     "last": start + lanes >= len(job.prefix),
                 }
-                await self._put(ctx, self.dut.prefixes, payload, self.idle[1])
+                await self._put(ctx, self.dut.prefixes, payload, self.idle[1] if pauses or start == 0 else 0)
             ctx.set(self.dut.prefixes.valid, 0)
 
     async def send_beats(self, ctx):

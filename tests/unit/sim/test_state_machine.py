@@ -104,6 +104,12 @@ def copies_in(frame: bytes) -> tuple[int, int, int, bytes]:
     return int.from_bytes(frame[30:34]), frame[5], int.from_bytes(frame[46:49]), frame[OUTER:]
 
 
+def is_part(some: list[Any], whole: list[Any]) -> bool:
+    """Whether ``some`` are of ``whole``, in its order."""
+    rest = iter(whole)
+    return all(one in rest for one in some)
+
+
 @st.composite
 def changes(draw: Any, model: Model) -> Model:
     """A model with one thing changed."""
@@ -177,12 +183,16 @@ class Machine(RuleBasedStateMachine):
 
     @rule(data=st.data(), seed=st.integers(0, 1 << 32))
     def update_under_traffic(self, data: Any, seed: int) -> None:
-        """One change while frames are on their way: each meets the old or the new, or nothing."""
+        """One change while frames are on their way: each meets the old or the new, or nothing.
+
+        Of several copies only those of what changes may be missing, and only where there is no room for old and new.
+        """
         rng = random.Random(seed)
         frames = [self._tenant_frame(rng, number) for number in range(60)]
         old, new = self.model, data.draw(changes(self.model))
+        smooth = self._is_smooth(new)
         # Where only entries of the FDB change, and find their places beside those that go, no frame may be lost.
-        lossless = (new.vnis, new.tunnels) == (old.vnis, old.tunnels) and self._is_smooth(new)
+        lossless = (new.vnis, new.tunnels) == (old.vnis, old.tunnels) and smooth
         self.simulator.queue(tenant=[Frame(frame) for _, _, frame in frames])
         if not self._bring(new):
             self._traffic_done(frames, old)
@@ -192,8 +202,12 @@ class Machine(RuleBasedStateMachine):
             copy = copies_in(one.data)
             met.setdefault(int.from_bytes(copy[3][-2:]), []).append(copy)
         for number, (vid, untagged, _) in enumerate(frames):
+            copies = met.get(number, [])
             allowed = [model.encap(vid, untagged)[1] for model in (old, self.model)]
-            assert met.get(number, []) in (allowed if lossless else [*allowed, []]), number
+            if smooth:
+                assert copies in (allowed if lossless else [*allowed, []]), number
+            else:  # until room is made, a flood list may be shorter
+                assert any(is_part(copies, whole) for whole in allowed), number
         self._recount()
 
     def _is_smooth(self, new: Model) -> bool:

@@ -22,8 +22,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     if config.option.seed is None:
         # A process of pytest-xdist has the seed that the run prints, not one of its own.
-        given = getattr(config, "workerinput", {}).get("seed")
-        config.option.seed = random.SystemRandom().getrandbits(32) if given is None else given
+        config.option.seed = getattr(config, "workerinput", {}).get("seed", random.SystemRandom().getrandbits(32))
     # Processes that a test starts, and the parameter lists of test modules, read the depth here.
     if config.option.full:
         os.environ["VTEP_FULL"] = "1"

@@ -20,6 +20,7 @@ from hypothesis.stateful import (
 )
 
 from helpers.octets import ethernet, ipv4, tag, udp, vxlan
+from helpers.order import is_part
 from vtep.config import VtepParameters
 from vtep_host.adopt import read_state
 from vtep_host.config import Config, ConfigError, FdbEntry, Tunnel, Vni, Vtep
@@ -104,12 +105,6 @@ def copies_in(frame: bytes) -> tuple[int, int, int, bytes]:
     return int.from_bytes(frame[30:34]), frame[5], int.from_bytes(frame[46:49]), frame[OUTER:]
 
 
-def is_part(some: list[Any], whole: list[Any]) -> bool:
-    """Whether ``some`` are of ``whole``, in its order."""
-    rest = iter(whole)
-    return all(one in rest for one in some)
-
-
 @st.composite
 def changes(draw: Any, model: Model) -> Model:
     """A model with one thing changed."""
@@ -185,7 +180,7 @@ class Machine(RuleBasedStateMachine):
     def update_under_traffic(self, data: Any, seed: int) -> None:
         """One change while frames are on their way: each meets the old or the new, or nothing.
 
-        Of several copies only those of what changes may be missing, and only where there is no room for old and new.
+        Where room has to be made first, some of a frame's copies may be missing.
         """
         rng = random.Random(seed)
         frames = [self._tenant_frame(rng, number) for number in range(60)]

@@ -41,6 +41,8 @@ class Simulations:
 
     def outcome(self, build, module: str, name: str):
         """Result of one cocotb test (a `vtep_sim.cocotb.build.Result`)."""
+        from vtep_cases.builds import seed_of
+
         from vtep_sim.cocotb.build import simulate
 
         if (module, name) not in self.results.get(build.name, {}):
@@ -57,7 +59,7 @@ class Simulations:
                 folder,
                 [f"vtep_cases.{module}" for module in sorted({module for module, _ in wanted})],
                 sorted(name for _, name in wanted),
-                seed=config.option.seed,
+                seed=seed_of(build.name, config.option.seed),
                 python_path=[HERE],
                 top=build.top,
                 environment=build.environment | ({"VTEP_DEEP": "1"} if build.deep or config.option.full else {}),

@@ -5,7 +5,7 @@ import random
 
 import pytest
 from vtep_cases import registers
-from vtep_cases.builds import ALL
+from vtep_cases.builds import ALL, seed_of
 from vtep_cases.cases import CASES
 
 from vtep.config import VtepParameters
@@ -43,7 +43,7 @@ def test_registers(name, system_root, here, pytestconfig):
         [registers.__name__],
         CASES[registers.__name__],
         tag="registers",
-        seed=pytestconfig.option.seed,
+        seed=seed_of(name, pytestconfig.option.seed),
         python_path=[here],
         environment={"VTEP_RDL": str(rdl)},
         coverage=coverage,

@@ -2,11 +2,12 @@
 
 import os
 import random
-import zlib
 from typing import Any
 
 import hypothesis
 import pytest
+
+from helpers.seeds import seed_of
 
 hypothesis.settings.register_profile("brief", max_examples=40, deadline=None, print_blob=True)
 hypothesis.settings.register_profile("full", max_examples=1000, deadline=None, print_blob=True)
@@ -62,7 +63,7 @@ def full(pytestconfig: pytest.Config) -> bool:
 def seed(request: pytest.FixtureRequest) -> int:
     """Seed of this test, printed: from the run's seed and the test's name, so that it does not depend on the order."""
     base = request.config.option.seed
-    value = zlib.crc32(request.node.nodeid.encode(), base)
+    value = seed_of(request.node.nodeid, base)
     print(f"seed {value:#010x} (repeat the run with --seed {base:#010x})")
     return value
 

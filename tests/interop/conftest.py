@@ -9,9 +9,9 @@ import pytest
 from vtep_sim.live.lab import what_is_missing
 from vtep_sim.live.namespace import CommandError, Namespace
 
-# Where the modules of this folder, the helpers, and those of the laboratory that makes the captures, are found.
+# Where the modules of this folder, and those of the laboratory that makes the captures, are found.
 TESTS = Path(__file__).parents[1]
-sys.path[:0] = [str(Path(__file__).parent), str(TESTS), str(TESTS / "vectors")]
+sys.path[:0] = [str(Path(__file__).parent), str(TESTS / "vectors")]
 
 
 @pytest.fixture(scope="session", autouse=True)

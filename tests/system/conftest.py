@@ -5,8 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from helpers.seeds import seed_of
+
 HERE = Path(__file__).parent
-sys.path[:0] = [str(HERE), str(HERE.parent)]
+sys.path.insert(0, str(HERE))
 
 ROOT = Path("build/system").absolute()
 COUNTED = Path("build/coverage/system").absolute()
@@ -41,8 +43,6 @@ class Simulations:
 
     def outcome(self, build, module: str, name: str):
         """Result of one cocotb test (a `vtep_sim.cocotb.build.Result`)."""
-        from vtep_cases.builds import seed_of
-
         from vtep_sim.cocotb.build import simulate
 
         if (module, name) not in self.results.get(build.name, {}):
@@ -59,6 +59,7 @@ class Simulations:
                 folder,
                 [f"vtep_cases.{module}" for module in sorted({module for module, _ in wanted})],
                 sorted(name for _, name in wanted),
+                # Each build has its own, or all would draw the same values.
                 seed=seed_of(build.name, config.option.seed),
                 python_path=[HERE],
                 top=build.top,

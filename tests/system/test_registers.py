@@ -5,9 +5,10 @@ import random
 
 import pytest
 from vtep_cases import registers
-from vtep_cases.builds import ALL, seed_of
+from vtep_cases.builds import ALL
 from vtep_cases.cases import CASES
 
+from helpers.seeds import seed_of
 from vtep.config import VtepParameters
 from vtep.control.registers import vtep_registers
 from vtep.control.systemrdl import to_systemrdl

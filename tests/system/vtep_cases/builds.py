@@ -1,6 +1,5 @@
 """The parameter sets that the system tests build."""
 
-import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
@@ -8,7 +7,7 @@ from typing import ClassVar
 from vtep.config import DATA_WIDTHS, Mode, VtepParameters
 from vtep_sim.cocotb.build import TOP, prepare
 
-__all__ = ["ALL", "DEEP_WIDTHS", "Build", "seed_of"]
+__all__ = ["ALL", "DEEP_WIDTHS", "Build"]
 
 DEEP_WIDTHS = (8, 64, 512)
 """Widths that a brief run tests in depth."""
@@ -33,11 +32,6 @@ class Build:
     def prepare(self, root: Path, *, coverage: bool = False) -> Path:
         """Build it, unless it is there."""
         return prepare(self.parameters, root, name=self.name, coverage=coverage)
-
-
-def seed_of(name: str, run: int) -> int:
-    """Seed of a build's simulations, from the run's: each its own, or all builds would draw the same values."""
-    return zlib.crc32(name.encode(), run)
 
 
 def _plain(width: int) -> Build:

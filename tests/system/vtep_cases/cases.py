@@ -6,7 +6,6 @@ Outside the simulator, `CASES` tells pytest what there is.
 
 import functools
 import os
-import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from random import Random
@@ -14,6 +13,7 @@ from typing import Any
 
 import cocotb
 
+from helpers.seeds import seed_of
 from vtep.config import VtepParameters
 from vtep_sim.cocotb.build import parameters_from_json
 
@@ -64,7 +64,7 @@ def case(function=None, *, when: Callable[[Any], bool] = lambda p: True, deep: b
         @functools.wraps(function)
         async def run(dut):
             base = int(os.environ.get("VTEP_SEED", "0"), 0)
-            seed = zlib.crc32(label.encode(), base)
+            seed = seed_of(label, base)
             dut._log.warning("VTEP_SEED=%d %s: seed %d", base, label, seed)
             await function(dut, Random(seed))
 

@@ -1,6 +1,0 @@
-"""Puts the folder of the shared benches (``helpers``) where the unit tests can import it."""
-
-import sys
-from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).parents[1]))
